@@ -1,0 +1,21 @@
+AC_DEFUN([OG_ENABLE_WERROR], [
+  AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [fail on warnings])])
+  WARN_CFLAGS="-std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wdeclaration-after-statement"
+  AS_IF([test "x$enable_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
+  AC_SUBST([WARN_CFLAGS])
+])
+AC_DEFUN([OG_ENABLE_COVERAGE], [
+  AC_ARG_ENABLE([coverage], [AS_HELP_STRING([--enable-coverage], [build with gcov])])
+  AS_IF([test "x$enable_coverage" = xyes], [DEV_CFLAGS="$DEV_CFLAGS --coverage -O0 -fprofile-update=atomic" DEV_LDFLAGS="$DEV_LDFLAGS --coverage"])
+  AM_CONDITIONAL([COVERAGE], [test "x$enable_coverage" = xyes])
+])
+AC_DEFUN([OG_ENABLE_SANITIZER], [
+  AC_ARG_ENABLE([sanitizer], [AS_HELP_STRING([--enable-sanitizer=LIST], [e.g. address,undefined or thread])])
+  AS_CASE(["x$enable_sanitizer"], [x|xno], [SANITIZER=],
+    [SANITIZER=$enable_sanitizer
+     DEV_CFLAGS="$DEV_CFLAGS -fsanitize=$SANITIZER -fno-omit-frame-pointer -O1"
+     DEV_LDFLAGS="$DEV_LDFLAGS -fsanitize=$SANITIZER"])
+  AC_SUBST([SANITIZER])
+  AC_SUBST([DEV_CFLAGS])
+  AC_SUBST([DEV_LDFLAGS])
+])

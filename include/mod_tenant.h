@@ -1,0 +1,83 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file  mod_tenant.h
+ * @brief What mod_tenant offers the other modules: who calls, and the last word on headers
+ *
+ * All of it is optional functions and one optional hook: a module that finds them absent goes on
+ * without (architecture.md, "Who may know whom"). Retrieve in an optional_fn_retrieve hook.
+ */
+#ifndef MOD_TENANT_H
+#define MOD_TENANT_H
+
+#include <httpd.h>
+#include <apr_optional.h>
+#include <apr_optional_hooks.h>
+
+/** The partition key: 16 lower-case hex digits (P§13.1). */
+#define TENANT_KEY_LEN 16
+
+/**
+ * A verified caller. Lives in the request's pool (of the main, initial request), never changes.
+ * Ids are 1..2^53-1 (og_number.h).
+ */
+typedef struct tenant_identity {
+    apr_int64_t org;                /**< organisation; 0 for an admin token without one */
+    apr_int64_t user;
+    const char *role;               /**< "owner", "manager", "staff", "admin", … */
+    const char *session;            /**< session id, or NULL */
+    const apr_int64_t *properties;  /**< granted properties, ascending */
+    int property_count;
+    int all_properties;             /**< every property of the org, properties is empty */
+    apr_time_t issued;              /**< wall clock; 0 when the token does not say */
+    apr_time_t expires;             /**< wall clock; a poll is never parked past it */
+    char key[TENANT_KEY_LEN + 1];   /**< partition key; "" without an org */
+} tenant_identity;
+
+/** Whether the caller was granted a property. Says nothing about which org owns it. */
+static inline int tenant_granted(const tenant_identity *identity, apr_int64_t property)
+{
+    int low = 0, high = identity->property_count;
+
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+
+        if (identity->properties[middle] == property) {
+            return 1;
+        }
+        if (identity->properties[middle] < property) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return identity->all_properties;
+}
+
+/** Who calls, or NULL where nobody was verified. Any thread that owns r. */
+APR_DECLARE_OPTIONAL_FN(const tenant_identity *, tenant_identity_get, (const request_rec *r));
+
+/** This request's id: what X-Request-Id says. Never NULL, from the request's pool. */
+APR_DECLARE_OPTIONAL_FN(const char *, tenant_request_id, (const request_rec *r));
+
+/** Whether the peer of r's connection is a trusted edge (TenantTrustedEdge). */
+APR_DECLARE_OPTIONAL_FN(int, tenant_trusted, (const request_rec *r));
+
+/** What stands before a problem's code in its "type": TenantProblemBase, "/problems/". */
+APR_DECLARE_OPTIONAL_FN(const char *, tenant_problem_base, (const request_rec *r));
+
+/** Bytes that a request body may have here: TenantMaxBody, 1 MiB. */
+APR_DECLARE_OPTIONAL_FN(apr_size_t, tenant_max_body, (const request_rec *r));
+
+#define TENANT_DECLARE(type) type
+
+/**
+ * Optional hook, run once a response just before its header is written, for each response of a
+ * location that mod_tenant serves: write here what every answer carries (limits, timing, cache
+ * face). mod_tenant strips what may not leave after it.
+ * Register with APR_OPTIONAL_HOOK(tenant, egress, fn, NULL, NULL, APR_HOOK_MIDDLE).
+ */
+APR_DECLARE_EXTERNAL_HOOK(tenant, TENANT, int, egress, (request_rec *r, int trusted))
+
+#endif /* MOD_TENANT_H */

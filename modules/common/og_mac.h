@@ -1,0 +1,29 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file  og_mac.h
+ * @brief SHA-256, HMAC-SHA-256, hexadecimal and constant-time comparison, on OpenSSL 3
+ *
+ * Pure; safe from any thread.
+ */
+#ifndef OG_MAC_H
+#define OG_MAC_H
+
+#include <apr.h>
+
+#define OG_SHA256_LEN 32
+
+/** @return 1, or 0 when OpenSSL fails (out is then undefined). */
+int og_sha256(unsigned char out[OG_SHA256_LEN], const void *data, apr_size_t len);
+
+/** @return 1, or 0 when OpenSSL fails. An empty key is refused: it would sign for anyone. */
+int og_hmac_sha256(unsigned char out[OG_SHA256_LEN], const void *key, apr_size_t key_len,
+                   const void *data, apr_size_t len);
+
+/** Lower-case hex of src into out: 2 * len characters and a NUL. */
+void og_hex(char *out, const unsigned char *src, apr_size_t len);
+
+/** Equality in a time that depends on len alone. For every mac, signature, key and tag. */
+int og_equal(const void *a, const void *b, apr_size_t len);
+
+#endif /* OG_MAC_H */
