@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* The JSON writer, see og_json.h. */
 #include "og_json.h"
+#include "og_utf8.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -71,34 +72,6 @@ void og_jsonw_name(og_jsonw *w, const char *name)
     w->comma = 0;
 }
 
-/* Length of the UTF-8 sequence at s, or 0 when there is none: overlong forms, surrogates and code
- * points above U+10FFFF are none (RFC 3629). */
-static apr_size_t utf8_len(const unsigned char *s, apr_size_t len)
-{
-    apr_size_t need, i;
-
-    if (s[0] < 0x80) {
-        return 1;
-    }
-    if (s[0] < 0xC2 || s[0] > 0xF4) {
-        return 0;
-    }
-    need = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (len < need) {
-        return 0;
-    }
-    for (i = 1; i < need; i++) {
-        if ((s[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F)
-        || (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F)) {
-        return 0;
-    }
-    return need;
-}
-
 static void put_escaped(og_jsonw *w, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
@@ -123,7 +96,7 @@ void og_jsonw_string_n(og_jsonw *w, const char *text, apr_size_t len)
     before_value(w);
     put(w, "\"", 1);
     while (i < len) {
-        apr_size_t n = utf8_len(s + i, len - i);
+        apr_size_t n = og_utf8_len(s + i, len - i);
 
         if (n && s[i] >= 0x20 && s[i] != '"' && s[i] != '\\' && s[i] != 0x7F) {
             i += n;

@@ -4,6 +4,7 @@
 #include "rest_page.h"
 
 #include "og_b64url.h"
+#include "og_bytes.h"
 #include "og_number.h"
 
 #include <string.h>
@@ -12,34 +13,13 @@
 #define BYTES   17
 #define CHARS   23
 
-static void put_big_endian(unsigned char *out, apr_uint64_t value)
-{
-    int i;
-
-    for (i = 7; i >= 0; i--) {
-        out[i] = (unsigned char)value;
-        value >>= 8;
-    }
-}
-
-static apr_uint64_t get_big_endian(const unsigned char *in)
-{
-    apr_uint64_t value = 0;
-    int i;
-
-    for (i = 0; i < 8; i++) {
-        value = value << 8 | in[i];
-    }
-    return value;
-}
-
 const char *rest_page_encode(apr_pool_t *p, const rest_page_key *key)
 {
     unsigned char bytes[BYTES] = { VERSION };
     char *text = apr_palloc(p, CHARS + 1);
 
-    put_big_endian(bytes + 1, (apr_uint64_t)key->time);
-    put_big_endian(bytes + 9, (apr_uint64_t)key->id);
+    og_put64(bytes + 1, (apr_uint64_t)key->time);
+    og_put64(bytes + 9, (apr_uint64_t)key->id);
     text[og_b64url_encode(text, bytes, BYTES)] = '\0';
     return text;
 }
@@ -49,11 +29,12 @@ int rest_page_decode(rest_page_key *key, const char *text)
     unsigned char bytes[BYTES];
     apr_size_t len;
 
-    if (strlen(text) != CHARS || !og_b64url_decode(bytes, &len, text, CHARS) || bytes[0] != VERSION) {
+    if (strlen(text) != CHARS || !og_b64url_decode(bytes, &len, text, CHARS) ||
+        bytes[0] != VERSION) {
         return 0;
     }
-    key->time = (apr_time_t)get_big_endian(bytes + 1);
-    key->id = (apr_int64_t)get_big_endian(bytes + 9);
+    key->time = (apr_time_t)og_get64(bytes + 1);
+    key->id = (apr_int64_t)og_get64(bytes + 9);
     /* within what a row can hold: PostgreSQL would refuse anything else with an error of its own */
     return key->id >= 1 && key->id <= OG_ID_MAX && key->time >= 0
            && key->time < apr_time_from_sec(APR_INT64_C(253402300800));

@@ -4,6 +4,7 @@
 #include "rest_query.h"
 
 #include "og_number.h"
+#include "og_utf8.h"
 
 #include <apr_strings.h>
 #include <stdlib.h>
@@ -18,9 +19,8 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* len characters, percent-decoded and NUL-terminated; NULL for a bad escape or a NUL. UTF-8 is
- * checked where a value is used as text: ids, enumerations and cursors are ASCII by their own
- * grammar. */
+/* len characters, percent-decoded and NUL-terminated; NULL for a bad escape, a NUL, or bytes that
+ * are not UTF-8. */
 static char *decode(apr_pool_t *p, const char *text, apr_size_t len)
 {
     char *out = apr_palloc(p, len + 1);
@@ -49,7 +49,7 @@ static char *decode(apr_pool_t *p, const char *text, apr_size_t len)
         *at++ = c;
     }
     *at = '\0';
-    return out;
+    return og_utf8_valid(out, (apr_size_t)(at - out)) ? out : NULL;
 }
 
 const char *rest_query_parse(apr_pool_t *p, const char *args, apr_array_header_t **params)
@@ -69,7 +69,7 @@ const char *rest_query_parse(apr_pool_t *p, const char *args, apr_array_header_t
         const char *value = equals ? decode(p, equals + 1, len - name_len - 1) : "";
 
         if (!name || !value) {
-            return "the query holds a malformed percent-escape or a NUL";
+            return "the query holds a malformed percent-escape, a NUL or bytes that are not UTF-8";
         }
         if (len) {
             rest_param *param;

@@ -1,0 +1,50 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Robust locks, see og_lock.h. */
+#include "og_lock.h"
+
+#include <errno.h>
+#include <time.h>
+
+int og_lock_init(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    int rv = pthread_mutexattr_init(&attr);
+
+    if (rv) {
+        return rv;
+    }
+    rv = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    if (!rv) {
+        rv = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    }
+    if (!rv) {
+        rv = pthread_mutex_init(lock, &attr);
+    }
+    pthread_mutexattr_destroy(&attr);
+    return rv;
+}
+
+int og_lock_take(pthread_mutex_t *lock, apr_interval_time_t timeout)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(timeout / APR_USEC_PER_SEC);
+    until.tv_nsec += (long)(timeout % APR_USEC_PER_SEC) * 1000;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
+}
+
+int og_lock_repaired(pthread_mutex_t *lock)
+{
+    return pthread_mutex_consistent(lock);
+}
+
+void og_lock_give(pthread_mutex_t *lock)
+{
+    pthread_mutex_unlock(lock);
+}
