@@ -53,5 +53,7 @@ ALTER TABLE transactions ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON transactions TO orgscale_app
     USING (org_id = app_org_id()) WITH CHECK (org_id = app_org_id());
 GRANT SELECT, INSERT, UPDATE ON transactions TO orgscale_app;
+-- a row's JSON is made, and promised to its readers, before the row is written
+GRANT USAGE ON SEQUENCE transactions_id_seq TO orgscale_app;
 
 RESET ROLE;

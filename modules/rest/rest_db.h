@@ -39,6 +39,7 @@ typedef struct rest_db_params {
     int max;                               /**< connections a child, 1.. */
     apr_interval_time_t connect_timeout;   /**< whole seconds count, at least 1 s */
     apr_interval_time_t idle;              /**< unused connections are closed after this */
+    apr_interval_time_t wait;              /**< longest wait for a connection, 0: the deadline */
 } rest_db_params;
 
 /** State for monitoring; a snapshot. */

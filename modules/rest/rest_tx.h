@@ -7,7 +7,7 @@
  * The transaction sets app.org_id for row-level security, statement_timeout and its access mode
  * itself; whatever ends early is rolled back by the cleanup of the transaction's pool. Nothing
  * here blocks past the deadline: reading is poll() on the socket, and a statement that is late is
- * cancelled (PQcancel runs on the connector thread) and its connection is given up.
+ * cancelled (PQcancel runs on a thread of its own) and its connection is given up.
  *
  *     if ((status = rest_tx_begin(r->pool, pool, &scope, &tx)) == REST_DB_OK
  *         && (status = rest_tx_exec(tx, sql, 2, values, &res)) == REST_DB_OK

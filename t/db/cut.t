@@ -1,0 +1,17 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+# The connection breaks at COMMIT: what is reported, and what is true.
+use strict;
+use warnings FATAL => 'all';
+use lib "$ENV{TEST_STAGE}/t/lib";
+use My::CutProxy;
+
+my $before = My::CutProxy->new($ENV{TEST_PGHOST}, 'before');
+my $after = My::CutProxy->new($ENV{TEST_PGHOST}, 'after');
+$ENV{CMOCKA_MESSAGE_OUTPUT} = 'TAP';
+$ENV{TEST_CUT_BEFORE} = $before->host;
+$ENV{TEST_CUT_AFTER} = $after->host;
+my $status = system "$ENV{TEST_STAGE}/unit/test_cut";
+undef $before;
+undef $after;
+exit($status ? 1 : 0);
