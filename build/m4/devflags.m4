@@ -13,7 +13,7 @@ AC_DEFUN([OG_ENABLE_SANITIZER], [
   AC_ARG_ENABLE([sanitizer], [AS_HELP_STRING([--enable-sanitizer=LIST], [e.g. address,undefined or thread])])
   AS_CASE(["x$enable_sanitizer"], [x|xno], [SANITIZER=],
     [SANITIZER=$enable_sanitizer
-     DEV_CFLAGS="$DEV_CFLAGS -fsanitize=$SANITIZER -fno-omit-frame-pointer -O1"
+     DEV_CFLAGS="$DEV_CFLAGS -fsanitize=$SANITIZER -fno-sanitize=object-size -fno-omit-frame-pointer -U_FORTIFY_SOURCE -O1"
      DEV_LDFLAGS="$DEV_LDFLAGS -fsanitize=$SANITIZER"])
   AC_SUBST([SANITIZER])
   AC_SUBST([DEV_CFLAGS])

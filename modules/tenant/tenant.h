@@ -1,0 +1,88 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Private to modules/tenant: what its httpd-side files share. */
+#ifndef TENANT_H
+#define TENANT_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_log.h>
+
+#include "mod_tenant.h"
+#include "og_log.h"
+#include "tenant_key.h"
+#include "tenant_keys.h"
+#include "tenant_token.h"
+
+extern module AP_MODULE_DECLARE_DATA tenant_module;
+APLOG_USE_MODULE(tenant);
+
+/** An entry of TenantTrustedEdge. */
+typedef struct tenant_edge {
+    const char *text;         /**< as written: two servers' lists are compared by it */
+    apr_ipsubnet_t *subnet;
+} tenant_edge;
+
+/** pool: pconf. Read-only once the configuration is read. */
+typedef struct tenant_server_conf {
+    int active;                     /**< some Tenant directive stands in this server */
+    int verifies;                   /**< … and one of them gives keys for tokens */
+    apr_array_header_t *trusted;    /**< tenant_edge; NULL: unset */
+    const tenant_secret *secret;    /**< TenantKeySecret: NULL: unset */
+    const tenant_secret *previous;
+} tenant_server_conf;
+
+/** pool: pconf, or a request's when it is merged there. Read-only. */
+typedef struct tenant_dir_conf {
+    tenant_keys *jwks;                      /**< NULL: unset */
+    tenant_keyset *secrets;                 /**< NULL: unset */
+    const char *issuer;
+    apr_array_header_t *audiences;          /**< const char *; NULL: unset */
+    const char *claims[TENANT_CLAIMS_COUNT];
+    apr_array_header_t *all_properties_roles;
+    int problem;                            /**< OG_UNSET, 0, 1 */
+    const char *problem_base;
+    apr_int64_t max_body;                   /**< OG_UNSET */
+} tenant_dir_conf;
+
+/** What we know about one request_rec. r: its own, from r->pool. */
+typedef struct tenant_request {
+    const char *id;                     /**< of the initial request only */
+    const tenant_identity *identity;    /**< NULL: nobody verified here */
+    tenant_reason reason;               /**< why check_authn refused; TENANT_OK: it didn't */
+    const char *denied;                 /**< which Require refused: "org", "role", "property" */
+} tenant_request;
+
+/* tenant_config.c */
+extern const command_rec tenant_cmds[];
+void *tenant_dir_create(apr_pool_t *p, char *dir);
+void *tenant_dir_merge(apr_pool_t *p, void *base, void *add);
+void *tenant_server_create(apr_pool_t *p, server_rec *s);
+void *tenant_server_merge(apr_pool_t *p, void *base, void *add);
+const tenant_dir_conf *tenant_dir_get(const request_rec *r);
+const tenant_server_conf *tenant_server_get(const server_rec *s);
+int tenant_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/* tenant_request.c */
+tenant_request *tenant_request_of(const request_rec *r);      /**< made when it is not there */
+const char *tenant_request_id(const request_rec *r);
+const char *tenant_problem_base(const request_rec *r);
+apr_size_t tenant_max_body(const request_rec *r);
+void tenant_request_register(apr_pool_t *p);
+
+/* tenant_edge.c */
+/** What leaves only toward a trusted edge, and is never believed when it comes in; NULL-ended. */
+extern const char *const tenant_edge_headers[];
+int tenant_trusted(const request_rec *r);
+void tenant_edge_register(apr_pool_t *p);
+
+/* Each other noun registers its own hooks. */
+const tenant_identity *tenant_identity_get(const request_rec *r);
+void tenant_identity_register(apr_pool_t *p);
+void tenant_authz_register(apr_pool_t *p);
+void tenant_ingress_register(apr_pool_t *p);
+void tenant_egress_register(apr_pool_t *p);
+void tenant_problem_register(apr_pool_t *p);
+void tenant_log_register(apr_pool_t *p);
+
+#endif /* TENANT_H */

@@ -1,0 +1,393 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Directives of mod_tenant: create, merge, set, check. Any of them makes its server active: what
+ * a server with tenants must never send is stripped in all of it, not only in the location that
+ * somebody remembered (tenant_egress.c). */
+#include "tenant.h"
+
+#include <apr_file_io.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+
+#include "og_number.h"
+
+#define MAX_BODY_LIMIT (APR_INT64_C(1) << 40)
+/* A secret in a file: longer is a wrong file */
+#define SECRET_FILE_MAX 4096
+
+static const char *const claim_words[TENANT_CLAIMS_COUNT] = { "org", "user", "role", "properties",
+                                                              "session" };
+
+void *tenant_dir_create(apr_pool_t *p, char *dir)
+{
+    tenant_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->problem = OG_UNSET;
+    conf->max_body = OG_UNSET;
+    return conf;
+}
+
+void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    const tenant_dir_conf *base = basev, *add = addv;
+    tenant_dir_conf *conf = apr_pmemdup(p, base, sizeof(*base));
+    int i;
+
+    conf->jwks = add->jwks ? add->jwks : base->jwks;
+    conf->secrets = add->secrets ? add->secrets : base->secrets;
+    conf->issuer = add->issuer ? add->issuer : base->issuer;
+    conf->audiences = add->audiences ? add->audiences : base->audiences;
+    for (i = 0; i < TENANT_CLAIMS_COUNT; i++) {
+        conf->claims[i] = add->claims[i] ? add->claims[i] : base->claims[i];
+    }
+    conf->all_properties_roles = add->all_properties_roles ? add->all_properties_roles
+                                                           : base->all_properties_roles;
+    conf->problem = add->problem != OG_UNSET ? add->problem : base->problem;
+    conf->problem_base = add->problem_base ? add->problem_base : base->problem_base;
+    conf->max_body = add->max_body != OG_UNSET ? add->max_body : base->max_body;
+    return conf;
+}
+
+void *tenant_server_create(apr_pool_t *p, server_rec *s)
+{
+    return apr_pcalloc(p, sizeof(tenant_server_conf));
+}
+
+void *tenant_server_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    const tenant_server_conf *base = basev, *add = addv;
+    tenant_server_conf *conf = apr_pmemdup(p, base, sizeof(*base));
+
+    conf->active = base->active || add->active;
+    conf->verifies = base->verifies || add->verifies;
+    conf->trusted = add->trusted ? add->trusted : base->trusted;
+    if (add->secret) {
+        conf->secret = add->secret;
+        conf->previous = add->previous;
+    }
+    return conf;
+}
+
+const tenant_dir_conf *tenant_dir_get(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &tenant_module);
+}
+
+const tenant_server_conf *tenant_server_get(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &tenant_module);
+}
+
+/* The server's record, marked as one with tenants. */
+static tenant_server_conf *active(cmd_parms *cmd)
+{
+    tenant_server_conf *conf = ap_get_module_config(cmd->server->module_config, &tenant_module);
+
+    conf->active = 1;
+    return conf;
+}
+
+/* Push a value to a list that is made by its first. */
+static void push_text(cmd_parms *cmd, apr_array_header_t **list, const char *text)
+{
+    if (!*list) {
+        *list = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(*list, const char *) = text;
+}
+
+/* "file:PATH" to a path. @return NULL, or what to tell the administrator */
+static const char *file_arg(cmd_parms *cmd, const char *arg, const char **path)
+{
+    *path = strncmp(arg, "file:", 5) != 0 || !arg[5] ? NULL
+                                                     : ap_server_root_relative(cmd->pool, arg + 5);
+    return *path ? NULL
+                 : apr_psprintf(cmd->pool, "%s: expected file:PATH, not \"%.80s\"", cmd->cmd->name,
+                                arg);
+}
+
+/* A secret's bytes, without the line end that editors and echo add. */
+static const char *read_secret(cmd_parms *cmd, const char *arg, const char **bytes,
+                               apr_size_t *len)
+{
+    char *text = apr_palloc(cmd->pool, SECRET_FILE_MAX + 1), reason[120];
+    const char *path, *wrong = file_arg(cmd, arg, &path);
+    apr_file_t *file;
+    apr_status_t rv;
+
+    if (wrong) {
+        return wrong;
+    }
+    rv = apr_file_open(&file, path, APR_READ | APR_BINARY, APR_OS_DEFAULT, cmd->temp_pool);
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_read_full(file, text, SECRET_FILE_MAX + 1, len);
+        apr_file_close(file);
+    }
+    if (rv == APR_SUCCESS) {
+        return apr_psprintf(cmd->pool, "%s: %s: expected at most %d bytes", cmd->cmd->name, path,
+                            SECRET_FILE_MAX);
+    }
+    if (!APR_STATUS_IS_EOF(rv)) {
+        return apr_psprintf(cmd->pool, "%s: %s: %s", cmd->cmd->name, path,
+                            apr_strerror(rv, reason, sizeof(reason)));
+    }
+    if (*len && text[*len - 1] == '\n') {
+        --*len;
+    }
+    *bytes = text;
+    return NULL;
+}
+
+static const char *set_jwks(cmd_parms *cmd, void *conf, const char *arg)
+{
+    const char *path, *wrong = file_arg(cmd, arg, &path);
+
+    active(cmd)->verifies = 1;
+    if (!wrong) {
+        wrong = tenant_keys_open(&((tenant_dir_conf *)conf)->jwks, cmd->pool, path);
+        wrong = wrong ? apr_pstrcat(cmd->pool, "TenantJWKS: ", wrong, NULL) : NULL;
+    }
+    return wrong;
+}
+
+static const char *set_secret(cmd_parms *cmd, void *confv, const char *name, const char *file,
+                              const char *alg)
+{
+    tenant_dir_conf *conf = confv;
+    const char *bytes, *wrong;
+    apr_size_t len;
+
+    active(cmd)->verifies = 1;
+    wrong = read_secret(cmd, file, &bytes, &len);
+    if (wrong) {
+        return wrong;
+    }
+    if (!conf->secrets) {
+        conf->secrets = tenant_keyset_make(cmd->pool);
+    }
+    wrong = tenant_keyset_add_secret(conf->secrets, cmd->pool, name, alg ? alg : "HS256", bytes,
+                                     len);
+    return wrong ? apr_pstrcat(cmd->pool, "TenantSecret: ", wrong, NULL) : NULL;
+}
+
+static const char *set_issuer(cmd_parms *cmd, void *conf, const char *arg)
+{
+    active(cmd);
+    ((tenant_dir_conf *)conf)->issuer = arg;
+    return NULL;
+}
+
+static const char *add_audience(cmd_parms *cmd, void *conf, const char *arg)
+{
+    active(cmd);
+    push_text(cmd, &((tenant_dir_conf *)conf)->audiences, arg);
+    return NULL;
+}
+
+static const char *set_claim(cmd_parms *cmd, void *conf, const char *word, const char *name)
+{
+    int i;
+
+    active(cmd);
+    for (i = 0; i < TENANT_CLAIMS_COUNT; i++) {
+        if (!strcmp(claim_words[i], word)) {
+            ((tenant_dir_conf *)conf)->claims[i] = name;
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "TenantClaim: expected org, user, role, properties or session, "
+                                   "not \"%.40s\"", word);
+}
+
+static const char *add_all_properties_role(cmd_parms *cmd, void *confv, const char *arg)
+{
+    tenant_dir_conf *conf = confv;
+
+    active(cmd);
+    if (!tenant_role_ok(arg)) {
+        return apr_psprintf(cmd->pool, "TenantAllPropertiesRoles: expected names of roles, or "
+                                       "none, not \"%.80s\"", arg);
+    }
+    push_text(cmd, &conf->all_properties_roles, arg);
+    return NULL;
+}
+
+static const char *set_problem(cmd_parms *cmd, void *conf, int on)
+{
+    active(cmd);
+    ((tenant_dir_conf *)conf)->problem = on;
+    return NULL;
+}
+
+static const char *set_problem_base(cmd_parms *cmd, void *conf, const char *arg)
+{
+    const char *c;
+
+    active(cmd);
+    for (c = arg; *c && apr_isgraph(*c) && *c != '"' && *c != '\\'; c++) {
+    }
+    if (c == arg || *c || c[-1] != '/') {
+        return apr_psprintf(cmd->pool, "TenantProblemBase: expected a path or URL that ends in /, "
+                                       "not \"%.80s\"", arg);
+    }
+    ((tenant_dir_conf *)conf)->problem_base = arg;
+    return NULL;
+}
+
+static const char *set_max_body(cmd_parms *cmd, void *conf, const char *arg)
+{
+    const char *wrong = og_arg_size(cmd->pool, arg, 1, MAX_BODY_LIMIT,
+                                    &((tenant_dir_conf *)conf)->max_body);
+
+    active(cmd);
+    return wrong ? apr_pstrcat(cmd->pool, "TenantMaxBody: ", wrong, NULL) : NULL;
+}
+
+static const char *set_key_secret(cmd_parms *cmd, void *dummy, const char *current,
+                                  const char *previous)
+{
+    const char *args[2] = { current, previous };
+    tenant_secret *made[2] = { NULL, NULL };
+    tenant_server_conf *conf = active(cmd);
+    int i;
+
+    for (i = 0; i < 2 && args[i]; i++) {
+        const char *wrong;
+
+        made[i] = apr_pcalloc(cmd->pool, sizeof(*made[i]));
+        wrong = read_secret(cmd, args[i], &made[i]->bytes, &made[i]->len);
+        if (wrong) {
+            return wrong;
+        }
+        if (made[i]->len < TENANT_KEY_SECRET_MIN) {
+            return apr_psprintf(cmd->pool, "TenantKeySecret: %s: expected at least %d bytes, not %"
+                                           APR_SIZE_T_FMT, args[i], TENANT_KEY_SECRET_MIN,
+                                made[i]->len);
+        }
+    }
+    conf->secret = made[0];
+    conf->previous = made[1];
+    return NULL;
+}
+
+static const char *add_trusted_edge(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    tenant_server_conf *conf = active(cmd);
+    char *address = apr_pstrdup(cmd->pool, arg), *mask = strchr(address, '/');
+    tenant_edge edge;
+
+    if (!conf->trusted) {
+        conf->trusted = apr_array_make(cmd->pool, 4, sizeof(tenant_edge));
+    }
+    if (!strcasecmp(arg, "none")) {
+        return NULL;
+    }
+    if (mask) {
+        *mask++ = '\0';
+    }
+    edge.text = arg;
+    /* names would be looked up, and whoever answers for them would be trusted: addresses only */
+    if (strspn(address, "0123456789abcdefABCDEF.:") != strlen(address)
+        || apr_ipsubnet_create(&edge.subnet, address, mask, cmd->pool) != APR_SUCCESS) {
+        return apr_psprintf(cmd->pool, "TenantTrustedEdge: expected an address such as 10.1.2.3, "
+                                       "10.0.0.0/8 or fd00::/8, or none, not \"%.80s\"", arg);
+    }
+    APR_ARRAY_PUSH(conf->trusted, tenant_edge) = edge;
+    return NULL;
+}
+
+static int same_trust(const tenant_server_conf *a, const tenant_server_conf *b)
+{
+    int a_count = a->trusted ? a->trusted->nelts : 0, b_count = b->trusted ? b->trusted->nelts : 0;
+    int i, j;
+
+    if (a_count != b_count) {
+        return 0;
+    }
+    for (i = 0; i < a_count; i++) {
+        const char *text = APR_ARRAY_IDX(a->trusted, i, tenant_edge).text;
+
+        for (j = 0; j < b_count && strcmp(APR_ARRAY_IDX(b->trusted, j, tenant_edge).text, text);
+             j++) {
+        }
+        if (j == b_count) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Whether both answer at one address:port, which of them being the Host header's choice. */
+static const server_addr_rec *shared_address(const server_rec *a, const server_rec *b)
+{
+    const server_addr_rec *x, *y;
+
+    for (x = a->addrs; x; x = x->next) {
+        for (y = b->addrs; y; y = y->next) {
+            if (x->host_port == y->host_port && apr_sockaddr_equal(x->host_addr, y->host_addr)) {
+                return x;
+            }
+        }
+    }
+    return NULL;
+}
+
+int tenant_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main)
+{
+    const server_rec *a, *b;
+
+    for (a = main->next; a; a = a->next) {
+        for (b = a->next; b; b = b->next) {
+            const server_addr_rec *shared = shared_address(a, b);
+
+            if (shared && !same_trust(tenant_server_get(a), tenant_server_get(b))) {
+                ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main,
+                             OGLOGNO(1003) "the virtual hosts %s (line %u) and %s (line %u) share "
+                             "%s:%d but trust different edges: expected the same "
+                             "TenantTrustedEdge, or an address of its own for each",
+                             a->server_hostname, a->defn_line_number, b->server_hostname,
+                             b->defn_line_number, shared->virthost, shared->host_port);
+                return !OK;
+            }
+        }
+    }
+    for (a = main; a; a = a->next) {
+        const tenant_server_conf *conf = tenant_server_get(a);
+
+        if (conf->verifies && !conf->secret
+            && ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main,
+                         OGLOGNO(1004) "%s: partition keys are unkeyed hashes that anyone can "
+                         "compute (TenantKeySecret)",
+                         a->server_hostname ? a->server_hostname : "the main server");
+            break; /* once is enough to be read */
+        }
+    }
+    return OK;
+}
+
+#define HERE (RSRC_CONF | ACCESS_CONF)
+
+const command_rec tenant_cmds[] = {
+    AP_INIT_TAKE1("TenantJWKS", set_jwks, NULL, HERE, "file:PATH of the keys that verify tokens"),
+    AP_INIT_TAKE23("TenantSecret", set_secret, NULL, HERE,
+                   "Name and file:PATH of a shared secret, and HS256 (default), HS384 or HS512"),
+    AP_INIT_TAKE1("TenantIssuer", set_issuer, NULL, HERE, "What a token's iss must be"),
+    AP_INIT_ITERATE("TenantAudience", add_audience, NULL, HERE,
+                    "What a token's aud must contain, one of several"),
+    AP_INIT_TAKE2("TenantClaim", set_claim, NULL, HERE,
+                  "org, user, role, properties or session, and the name of its claim"),
+    AP_INIT_ITERATE("TenantAllPropertiesRoles", add_all_properties_role, NULL, HERE,
+                    "Roles that hold all properties when a token does not list any, or none"),
+    AP_INIT_FLAG("TenantProblem", set_problem, NULL, HERE,
+                 "On to send problem+json in place of the server's own error pages"),
+    AP_INIT_TAKE1("TenantProblemBase", set_problem_base, NULL, HERE,
+                  "What stands before a problem's code in its type"),
+    AP_INIT_TAKE1("TenantMaxBody", set_max_body, NULL, HERE, "Bytes a request body may have"),
+    AP_INIT_TAKE12("TenantKeySecret", set_key_secret, NULL, RSRC_CONF,
+                   "file:PATH of the secret of partition keys, and of the one before"),
+    AP_INIT_ITERATE("TenantTrustedEdge", add_trusted_edge, NULL, RSRC_CONF,
+                    "Addresses of peers that get internal headers, or none"),
+    { NULL }
+};

@@ -1,0 +1,221 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Who calls: AuthType TenantJWT verifies the bearer token and keeps what it says with the request.
+ * Whatever other source of identities there will be ends in assume(), too: one record, one
+ * partition key, one r->user. */
+#include "tenant.h"
+
+#include <ap_provider.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <mod_auth.h>
+
+#include "og_clock.h"
+#include "og_mac.h"
+#include "tenant_cache.h"
+
+#define AUTH_TYPE "TenantJWT"
+
+/* child: made in child_init, NULL without memory for it; has its own locks */
+static tenant_cache *verified;
+
+const tenant_identity *tenant_identity_get(const request_rec *r)
+{
+    /* httpd skips the authentication hooks of a subrequest or internal redirect whose
+     * configuration did not change (httpd-facts.md 10): then the caller is the first one's */
+    for (; r; r = r->main ? r->main : r->prev) {
+        const tenant_request *own = ap_get_module_config(r->request_config, &tenant_module);
+
+        if (own && own->identity) {
+            return own->identity;
+        }
+    }
+    return NULL;
+}
+
+/* From now on the request is this caller's. @return OK or an HTTP status */
+static int assume(request_rec *r, const tenant_claims *claims)
+{
+    tenant_identity *identity = apr_pcalloc(r->pool, sizeof(*identity));
+
+    if (claims->org
+        && !tenant_key_derive(identity->key, claims->org, tenant_server_get(r->server)->secret)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      OGLOGNO(1010) "no partition key for org %" APR_INT64_T_FMT
+                      ": OpenSSL failed (TenantKeySecret)", claims->org);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    identity->org = claims->org;
+    identity->user = claims->user;
+    identity->role = claims->role;
+    identity->session = claims->session;
+    identity->properties = claims->properties;
+    identity->property_count = claims->property_count;
+    identity->all_properties = claims->all_properties;
+    identity->issued = claims->issued;
+    identity->expires = claims->expires;
+    tenant_request_of(r)->identity = identity;
+    r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, claims->user);
+    r->ap_auth_type = (char *)AUTH_TYPE;
+    return OK;
+}
+
+/* The bearer token. Two Authorization fields reach us as one with a comma (httpd merges them),
+ * which no token contains; a token in the query is not looked for (RFC 6750 2.3, B09). */
+static tenant_reason find_token(const request_rec *r, const char **token)
+{
+    const char *field = apr_table_get(r->headers_in, "Authorization");
+
+    if (!field || strncasecmp(field, "Bearer", 6) != 0 || (field[6] && field[6] != ' ')) {
+        return TENANT_MISSING;
+    }
+    for (field += 6; *field == ' '; field++) {
+    }
+    *token = field;
+    return *field ? TENANT_OK : TENANT_MALFORMED;
+}
+
+/* What a verification depends on: the cache's key covers all of it. The pointers are those of
+ * directives, so they live and stay the same as long as the configuration does. */
+typedef struct {
+    const void *jwks, *secrets, *issuer, *audiences, *roles, *claims[TENANT_CLAIMS_COUNT];
+    apr_uint64_t version;
+    unsigned char token[OG_SHA256_LEN];
+} cache_subject;
+
+static int cache_key(unsigned char key[TENANT_CACHE_KEY], const tenant_dir_conf *conf,
+                     const tenant_keys_version *version, const char *token)
+{
+    cache_subject subject;
+
+    memset(&subject, 0, sizeof(subject));
+    subject.jwks = conf->jwks;
+    subject.secrets = conf->secrets;
+    subject.issuer = conf->issuer;
+    subject.audiences = conf->audiences;
+    subject.roles = conf->all_properties_roles;
+    memcpy(subject.claims, conf->claims, sizeof(subject.claims));
+    subject.version = version ? version->number : 0;
+    return og_sha256(subject.token, token, strlen(token))
+           && og_sha256(key, &subject, sizeof(subject));
+}
+
+static void fill_rules(tenant_rules *rules, apr_pool_t *p, const tenant_dir_conf *conf)
+{
+    static const char *const names[TENANT_CLAIMS_COUNT] = { "orgId", "sub", "role", "properties",
+                                                            "sid" };
+    apr_array_header_t *owner;
+    int i;
+
+    rules->issuer = conf->issuer;
+    rules->audiences = conf->audiences;
+    for (i = 0; i < TENANT_CLAIMS_COUNT; i++) {
+        rules->names[i] = conf->claims[i] ? conf->claims[i] : names[i];
+    }
+    rules->all_properties_roles = conf->all_properties_roles;
+    if (!rules->all_properties_roles) {
+        owner = apr_array_make(p, 1, sizeof(const char *));
+        APR_ARRAY_PUSH(owner, const char *) = "owner";
+        rules->all_properties_roles = owner;
+    }
+}
+
+static tenant_reason verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
+                            const char *token)
+{
+    tenant_keys_version *version = conf->jwks ? tenant_keys_borrow(conf->jwks, r->server) : NULL;
+    const tenant_keyset *sets[3] = { NULL, NULL, NULL };
+    unsigned char key[TENANT_CACHE_KEY];
+    apr_time_t now = og_clock_wall();
+    tenant_reason reason = TENANT_OK;
+    tenant_rules rules;
+    int count = 0, cacheable;
+
+    if (version) {
+        sets[count++] = version->set;
+    }
+    if (conf->secrets) {
+        sets[count] = conf->secrets;
+    }
+    cacheable = verified && strlen(token) <= TENANT_TOKEN_MAX
+                && cache_key(key, conf, version, token);
+    if (!cacheable || !tenant_cache_get(verified, key, now, claims, r->pool)) {
+        fill_rules(&rules, r->pool, conf);
+        reason = tenant_token_verify(claims, r->pool, token, strlen(token), sets, &rules, now);
+        if (cacheable && reason == TENANT_OK) {
+            tenant_cache_put(verified, key, now, claims);
+        }
+    }
+    if (version) {
+        tenant_keys_return(conf->jwks, version);
+    }
+    return reason;
+}
+
+static int refuse(request_rec *r, tenant_reason reason)
+{
+    const char *realm = ap_auth_name(r);
+    const char *challenge = reason == TENANT_MISSING ? "" : "error=\"invalid_token\"";
+
+    /* RFC 6750 3: no error code for a caller who did not try. AuthName needs no realm of ours */
+    if (realm) {
+        challenge = apr_pstrcat(r->pool, "realm=\"", ap_escape_quotes(r->pool, realm), "\"",
+                                *challenge ? ", " : "", challenge, NULL);
+    }
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate",
+                   apr_pstrcat(r->pool, "Bearer", *challenge ? " " : "", challenge, NULL));
+    tenant_request_of(r)->reason = reason;
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, OGLOGNO(1011) "token refused: %s",
+                  tenant_reason_name(reason));
+    return HTTP_UNAUTHORIZED;
+}
+
+static int authenticate(request_rec *r)
+{
+    const tenant_dir_conf *conf = tenant_dir_get(r);
+    const char *type = ap_auth_type(r), *token;
+    tenant_reason reason;
+    tenant_claims claims;
+
+    if (!type || strcasecmp(type, AUTH_TYPE) != 0) {
+        return DECLINED;
+    }
+    if ((!conf->jwks && !conf->secrets) || !conf->issuer || !conf->audiences) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      OGLOGNO(1012) "AuthType " AUTH_TYPE " without %s: nobody can be verified "
+                      "(TenantJWKS, TenantIssuer, TenantAudience)",
+                      !conf->issuer ? "issuer" : !conf->audiences ? "audience" : "keys");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    reason = find_token(r, &token);
+    if (reason == TENANT_OK) {
+        reason = verify(&claims, r, conf, token);
+    }
+    return reason == TENANT_OK ? assume(r, &claims) : refuse(r, reason);
+}
+
+/* mod_authz_core asks for a challenge when it refuses a verified caller: no Basic, no Digest. */
+static int note_failure(request_rec *r, const char *type)
+{
+    return strcasecmp(type, AUTH_TYPE) != 0 ? DECLINED : OK;
+}
+
+static void child_init(apr_pool_t *p, server_rec *s)
+{
+    verified = tenant_cache_make(p);
+    if (!verified) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     OGLOGNO(1013) "no memory for the cache of verified tokens: each is verified "
+                     "anew (TenantJWKS)");
+    }
+}
+
+void tenant_identity_register(apr_pool_t *p)
+{
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_authn(authenticate, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_note_auth_failure(note_failure, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_REGISTER_OPTIONAL_FN(tenant_identity_get);
+}

@@ -1,0 +1,25 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* The partition key, see tenant_key.h. */
+#include "tenant_key.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "og_mac.h"
+
+int tenant_key_derive(char key[TENANT_KEY_HEX + 1], apr_int64_t org, const tenant_secret *secret)
+{
+    unsigned char digest[OG_SHA256_LEN];
+    char text[64];
+    int len = apr_snprintf(text, sizeof(text), "org:%" APR_INT64_T_FMT ":tenant-isolation-key",
+                           org);
+    int ok = secret ? og_hmac_sha256(digest, secret->bytes, secret->len, text, (apr_size_t)len)
+                    : og_sha256(digest, text, (apr_size_t)len);
+
+    key[0] = '\0';
+    if (ok) {
+        og_hex(key, digest, TENANT_KEY_HEX / 2);
+    }
+    return ok;
+}
