@@ -1,13 +1,26 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_realtime_lp: the module record and its hooks, nothing else. */
-#include <httpd.h>
-#include <http_config.h>
+#include "rt.h"
 
 static void hooks(apr_pool_t *p)
 {
+    rt_config_register(p);
+    rt_segment_register(p);
+    rt_caller_register(p);
+    rt_park_register(p);
+    rt_bell_register(p);
+    rt_subscribe_register(p);
+    rt_publish_register(p);
+    rt_metrics_register(p);
 }
 
-AP_DECLARE_MODULE(realtime_lp) = {
-    STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, hooks
+module AP_MODULE_DECLARE_DATA realtime_lp_module = {
+    STANDARD20_MODULE_STUFF,
+    rt_dir_create,    /* per-directory config */
+    rt_dir_merge,
+    rt_server_create, /* per-server config */
+    rt_server_merge,
+    rt_cmds,
+    hooks
 };

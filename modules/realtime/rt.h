@@ -1,0 +1,177 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Private to modules/realtime: what its files share. */
+#ifndef RT_H
+#define RT_H
+
+#include "mod_realtime_lp.h"
+#include "mod_tenant.h"
+#include "og_json.h"
+#include "og_log.h"
+#include "rest_problem.h"
+#include "rt_cursor.h"
+#include "rt_interest.h"
+#include "rt_ring.h"
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_log.h>
+#include <stdatomic.h>
+
+extern module AP_MODULE_DECLARE_DATA realtime_lp_module;
+APLOG_USE_MODULE(realtime_lp);
+
+/* Bounds of realtime.md */
+#define RT_LIMIT_MAX   200
+#define RT_REPLY_MAX   (256 * 1024)
+#define RT_LINGER_MAX  5000
+#define RT_DOMAINS_MAX 16
+
+/* RealtimeCursorSecret, or what a segment makes itself */
+#define RT_SECRET_LEN 32
+
+/* rt_config.c */
+
+typedef struct rt_server_conf {
+    apr_int64_t buffer_size;         /* RealtimeBufferSize */
+    apr_int64_t buffer_memory;       /* RealtimeBufferMemory */
+    apr_interval_time_t event_ttl;   /* RealtimeEventTTL */
+    apr_int64_t max_waiters;         /* RealtimeMaxWaiters */
+    apr_int64_t max_parked;          /* RealtimeMaxParked; 0: two thirds of the threads there are */
+    const char *cursor_secret;       /* RealtimeCursorSecret: RT_SECRET_LEN bytes, or NULL */
+} rt_server_conf;
+
+typedef struct rt_dir_conf {
+    const char *domain;              /* RealtimeDomain */
+    apr_interval_time_t poll_timeout;/* RealtimePollTimeout */
+    apr_int64_t log_idle;            /* RealtimeLogIdle */
+} rt_dir_conf;
+
+extern const command_rec rt_cmds[];
+void *rt_server_create(apr_pool_t *p, server_rec *s);
+void *rt_server_merge(apr_pool_t *p, void *basev, void *addv);
+void *rt_dir_create(apr_pool_t *p, char *dir);
+void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv);
+const rt_dir_conf *rt_dir(const request_rec *r);
+void rt_config_register(apr_pool_t *p);
+
+/* The main server's, with defaults filled in; there from post_config on. */
+const rt_server_conf *rt_conf(void);
+
+/* Whether RealtimeDomain names it anywhere. */
+int rt_domain_known(const char *domain);
+
+/* rt_segment.c: the shared memory and who may touch what in it */
+
+#define RT_WAKE_BUCKETS 32
+
+/* Where an org of a domain lives. */
+typedef struct rt_place {
+    int shard;         /* its partition (decisions.md 27) */
+    apr_uint64_t key;  /* keyed hash of both: whom to ring */
+    rt_ring_key whose;
+} rt_place;
+
+/* A shard that is locked. */
+typedef struct rt_shard {
+    rt_ring *ring;
+    rt_interest *interest;
+} rt_shard;
+
+/* Counters of all children since the segment was made. */
+typedef struct rt_counters {
+    atomic_ullong published, duplicates, refused;
+    atomic_ullong polls, delivered, gaps[3], pacing, gone;
+    atomic_ullong wake[RT_WAKE_BUCKETS]; /* by log2 of microseconds from publish to write */
+} rt_counters;
+
+void rt_segment_register(apr_pool_t *p);
+
+/* 1, or 0 when OpenSSL fails. domain lives as long as the place. */
+int rt_segment_place(rt_place *place, const char *domain, apr_int64_t org);
+
+/* Lock a shard: 1, or 0 when the lock was not to be had in time. */
+int rt_segment_lock(int shard, rt_shard *locked);
+void rt_segment_unlock(int shard);
+
+/* A child is gone: its polls wait no more. 1, or 0 when a lock was not to be had in time. */
+int rt_segment_forget(int child);
+
+void rt_segment_keep(rt_ring_keep *keep);
+void rt_segment_bond(rt_cursor_bond *bond, const rt_place *place);
+rt_counters *rt_segment_counters(void);
+
+/* rt_bell.c: doorbells, one a child */
+
+/* This child's number, or -1 when all are taken: its polls look for themselves. */
+int rt_bell_child(void);
+
+/* Ring the children that have polls waiting for an entry. Without any shard's lock. */
+void rt_bell_ring(apr_uint32_t children, apr_uint64_t key);
+
+/* Polls parked in all children. */
+apr_int64_t rt_bell_parked_total(void);
+void rt_bell_parked(int change);
+
+typedef struct rt_bell rt_bell;
+apr_size_t rt_bell_size(void);
+void rt_bell_init(rt_bell *bells);
+void rt_bell_attach(rt_bell *bells);
+void rt_bell_register(apr_pool_t *p);
+
+/* rt_park.h's interface, in rt_park_cond.c: polls of this child that wait */
+
+typedef struct rt_wait rt_wait;
+
+/* Join those who wait for a key; NULL where no more may be parked. */
+rt_wait *rt_park_join(apr_pool_t *p, apr_uint64_t key);
+
+/* Sleep until the bell rings for the key, the child drains, or the time is there. */
+void rt_park_sleep(rt_wait *wait, apr_time_t until);
+void rt_park_leave(rt_wait *wait);
+
+/* The bell rang for a key; 0: for all. */
+void rt_park_wake(apr_uint64_t key);
+int rt_park_draining(void);
+
+void rt_park_register(apr_pool_t *p);
+
+/* rt_query.c: the parameters of a poll */
+
+#define RT_TYPES_MAX 16
+
+typedef struct rt_query {
+    const char *cursor;                   /* as given; NULL: now */
+    const apr_array_header_t *properties; /* of apr_int64_t; NULL: all that were granted */
+    const char *types[RT_TYPES_MAX];      /* patterns */
+    int type_count;                       /* 0: all */
+    apr_interval_time_t wait, linger;
+    apr_int64_t limit;
+} rt_query;
+
+/* 1, or 0 and *problem. */
+int rt_query_read(request_rec *r, const tenant_identity *caller, rt_query *query,
+                  rest_problem *problem);
+
+/* Whether the caller may see, and asked for, an event. */
+int rt_query_wants(const rt_query *query, const tenant_identity *caller, const rt_record *record);
+
+/* rt_subscribe.c, rt_publish.c, rt_metrics.c: the handlers */
+void rt_subscribe_register(apr_pool_t *p);
+void rt_publish_register(apr_pool_t *p);
+void rt_metrics_register(apr_pool_t *p);
+
+/* rt_caller.c: mod_tenant's word, NULL without one; and the answers that have no other home */
+void rt_caller_register(apr_pool_t *p);
+const tenant_identity *rt_caller(request_rec *r);
+int rt_caller_missing(request_rec *r);
+int rt_method_not_allowed(request_rec *r, const char *allow);
+
+/* rt_data.c: an event's data as compact JSON */
+void rt_data_write(og_jsonw *w, const json_t *value);
+
+/* rt_log.c: P§1's lines */
+void rt_log_poll(request_rec *r, const tenant_identity *caller, const char *failure, int events,
+                 apr_time_t began);
+
+#endif /* RT_H */

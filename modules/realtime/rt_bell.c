@@ -1,0 +1,266 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Doorbells: how a publisher in one child wakes polls in another. One eventfd a child slot, made by
+ * the parent and inherited, and a short list of who has news. A publisher rings only children that
+ * have polls waiting for that organisation.
+ *
+ * A slot belongs to the process whose pid stands in it; one whose process is gone is emptied by
+ * whoever notices (each child looks once a second), and its waiting polls are forgotten.
+ * bell->lock guards the list. */
+#include "rt.h"
+
+#include "og_clock.h"
+#include "og_lock.h"
+#include "og_thread.h"
+
+#include <apr_portable.h>
+#include <apr_signal.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define NEWS_MAX    256
+#define LOCK_WITHIN apr_time_from_msec(50)
+#define REAPING     (-1)
+
+struct rt_bell {
+    atomic_int pid;                /* 0: free; REAPING: being emptied */
+    atomic_int parked;
+    pthread_mutex_t lock;
+    apr_uint32_t count;            /* under lock; NEWS_MAX + 1: too many, look at all */
+    apr_uint64_t news[NEWS_MAX];   /* under lock: keys */
+};
+
+/* parent, then inherited: */
+static rt_bell *bells;
+static int fds[RT_CHILDREN];
+
+/* child: */
+static int self = -1;
+static pthread_t notifier;
+static atomic_int stopping;
+
+apr_size_t rt_bell_size(void)
+{
+    return RT_CHILDREN * sizeof(rt_bell);
+}
+
+void rt_bell_init(rt_bell *at)
+{
+    int i;
+
+    for (i = 0; i < RT_CHILDREN; i++) {
+        og_lock_init(&at[i].lock);
+    }
+}
+
+/* The descriptors live as long as the parent, like the segment: children of two generations ring
+ * one another. */
+void rt_bell_attach(rt_bell *at)
+{
+    int *kept = ap_retained_data_get("orgscale-realtime-bells");
+    int i;
+
+    bells = at;
+    if (!kept) {
+        kept = ap_retained_data_create("orgscale-realtime-bells", sizeof(fds));
+        for (i = 0; i < RT_CHILDREN; i++) {
+            kept[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        }
+    }
+    memcpy(fds, kept, sizeof(fds));
+}
+
+int rt_bell_child(void)
+{
+    return self;
+}
+
+apr_int64_t rt_bell_parked_total(void)
+{
+    apr_int64_t sum = 0;
+    int i;
+
+    for (i = 0; i < RT_CHILDREN; i++) {
+        sum += atomic_load(&bells[i].parked);
+    }
+    return sum;
+}
+
+void rt_bell_parked(int change)
+{
+    if (self >= 0) {
+        atomic_fetch_add(&bells[self].parked, change);
+    }
+}
+
+/* 1: held. A holder that died may have left a list that lacks a key: then all are looked at. */
+static int take(rt_bell *bell)
+{
+    int rc = og_lock_take(&bell->lock, LOCK_WITHIN);
+
+    if (rc == EOWNERDEAD) {
+        bell->count = NEWS_MAX + 1;
+        rc = og_lock_repaired(&bell->lock);
+    }
+    return rc == 0;
+}
+
+static void add_news(rt_bell *bell, apr_uint64_t key)
+{
+    apr_uint32_t i;
+
+    if (!take(bell)) {
+        return; /* its polls look for themselves once a second */
+    }
+    if (bell->count > NEWS_MAX) {
+        og_lock_give(&bell->lock);
+        return;
+    }
+    for (i = 0; i < bell->count && bell->news[i] != key; i++) {
+    }
+    if (i == NEWS_MAX) {
+        bell->count = NEWS_MAX + 1;
+    }
+    else if (i == bell->count) {
+        bell->news[i] = key;
+        bell->count = i + 1;
+    }
+    og_lock_give(&bell->lock);
+}
+
+void rt_bell_ring(apr_uint32_t children, apr_uint64_t key)
+{
+    apr_uint64_t one = 1;
+    int i;
+
+    for (i = 0; i < RT_CHILDREN; i++) {
+        if (children >> i & 1) {
+            add_news(&bells[i], key);
+            if (write(fds[i], &one, sizeof(one)) < 0) {
+                continue; /* full: it has not looked yet, and will */
+            }
+        }
+    }
+}
+
+/* Take the list of what is new. */
+static apr_uint32_t take_news(rt_bell *bell, apr_uint64_t keys[NEWS_MAX])
+{
+    apr_uint32_t count;
+
+    if (!take(bell)) {
+        return NEWS_MAX + 1;
+    }
+    count = bell->count;
+    memcpy(keys, bell->news, (count > NEWS_MAX ? 0 : count) * sizeof(keys[0]));
+    bell->count = 0;
+    og_lock_give(&bell->lock);
+    return count;
+}
+
+/* Give back the slot of a process whose polls wait no more. Where a lock is not to be had, the pid
+ * stays, and whoever looks next tries again: a slot that is free has no polls counted. */
+static void empty_slot(int child, int pid)
+{
+    if (rt_segment_forget(child)) {
+        atomic_store(&bells[child].parked, 0);
+        pid = 0;
+    }
+    atomic_store(&bells[child].pid, pid);
+}
+
+/* Gone: no such process, or this one, which got the number of one that was. */
+static int is_gone(int slot, int pid)
+{
+    return pid == (int)getpid() ? slot != self : kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Empty the slots of processes that are gone. */
+static void reap(void)
+{
+    int i;
+
+    for (i = 0; i < RT_CHILDREN; i++) {
+        int pid = atomic_load(&bells[i].pid);
+
+        if (pid > 0 && is_gone(i, pid)
+            && atomic_compare_exchange_strong(&bells[i].pid, &pid, REAPING)) {
+            empty_slot(i, pid);
+        }
+    }
+}
+
+static void *listen_run(void *unused)
+{
+    struct pollfd bell = { fds[self], POLLIN, 0 };
+    apr_uint64_t keys[NEWS_MAX], rings;
+    apr_time_t look_at = og_clock_mono();
+
+    apr_setup_signal_thread();
+    while (!atomic_load(&stopping)) {
+        apr_uint32_t count, i;
+
+        if (poll(&bell, 1, 1000) > 0 && read(bell.fd, &rings, sizeof(rings)) < 0) {
+            continue;
+        }
+        count = take_news(&bells[self], keys);
+        for (i = 0; i < count && count <= NEWS_MAX; i++) {
+            rt_park_wake(keys[i]);
+        }
+        if (count > NEWS_MAX) {
+            rt_park_wake(0);
+        }
+        if (og_clock_mono() >= look_at) {
+            reap();
+            look_at = og_clock_mono() + APR_USEC_PER_SEC;
+        }
+    }
+    return NULL;
+}
+
+static apr_status_t leave(void *unused)
+{
+    apr_uint64_t one = 1;
+
+    atomic_store(&stopping, 1);
+    if (write(fds[self], &one, sizeof(one)) == sizeof(one)) {
+        pthread_join(notifier, NULL);
+    }
+    empty_slot(self, (int)getpid());
+    return APR_SUCCESS;
+}
+
+static void child_init(apr_pool_t *p, server_rec *s)
+{
+    int i, free = 0;
+
+    if (!bells) {
+        return;
+    }
+    reap();
+    for (i = 0; i < RT_CHILDREN && self < 0; i++) {
+        free = 0;
+        if (atomic_compare_exchange_strong(&bells[i].pid, &free, (int)getpid())) {
+            self = i;
+        }
+    }
+    if (self >= 0 && og_thread_start(&notifier, listen_run, NULL)) {
+        atomic_store(&bells[self].pid, 0);
+        self = -1;
+    }
+    if (self < 0) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1501)
+                     "no doorbell for this child: its polls look for events four times a second "
+                     "(more than %d children)", RT_CHILDREN);
+        return;
+    }
+    apr_pool_cleanup_register(p, NULL, leave, apr_pool_cleanup_null);
+}
+
+void rt_bell_register(apr_pool_t *p)
+{
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+}

@@ -1,0 +1,261 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Directives of mod_realtime_lp: member, create, merge, table line. */
+#include "rt.h"
+
+#include "og_number.h"
+
+#include <ap_mpm.h>
+#include <apr_file_io.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+
+#define MIB APR_INT64_C(1048576)
+
+static const apr_interval_time_t second = APR_USEC_PER_SEC;
+
+/* Process: what rt_conf() gives, and the domains that any location named; set at configuration. */
+static rt_server_conf effective;
+static char domains[RT_DOMAINS_MAX][RT_DOMAIN_SIZE];
+static int domain_count;
+
+void *rt_server_create(apr_pool_t *p, server_rec *s)
+{
+    rt_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->buffer_size = OG_UNSET;
+    conf->buffer_memory = OG_UNSET;
+    conf->event_ttl = OG_UNSET;
+    conf->max_waiters = OG_UNSET;
+    conf->max_parked = OG_UNSET;
+    return conf;
+}
+
+static apr_int64_t set_or(apr_int64_t value, apr_int64_t other)
+{
+    return value != OG_UNSET ? value : other;
+}
+
+void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    const rt_server_conf *base = basev, *add = addv;
+    rt_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->buffer_size = set_or(add->buffer_size, base->buffer_size);
+    conf->buffer_memory = set_or(add->buffer_memory, base->buffer_memory);
+    conf->event_ttl = set_or(add->event_ttl, base->event_ttl);
+    conf->max_waiters = set_or(add->max_waiters, base->max_waiters);
+    conf->max_parked = set_or(add->max_parked, base->max_parked);
+    conf->cursor_secret = add->cursor_secret ? add->cursor_secret : base->cursor_secret;
+    return conf;
+}
+
+void *rt_dir_create(apr_pool_t *p, char *dir)
+{
+    rt_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->poll_timeout = OG_UNSET;
+    conf->log_idle = OG_UNSET;
+    return conf;
+}
+
+void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    const rt_dir_conf *base = basev, *add = addv;
+    rt_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->domain = add->domain ? add->domain : base->domain;
+    conf->poll_timeout = set_or(add->poll_timeout, base->poll_timeout);
+    conf->log_idle = set_or(add->log_idle, base->log_idle);
+    return conf;
+}
+
+const rt_dir_conf *rt_dir(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &realtime_lp_module);
+}
+
+const rt_server_conf *rt_conf(void)
+{
+    return &effective;
+}
+
+int rt_domain_known(const char *domain)
+{
+    int i = 0;
+
+    while (i < domain_count && strcmp(domains[i], domain) != 0) {
+        i++;
+    }
+    return i < domain_count;
+}
+
+static const char *complaint(cmd_parms *cmd, const char *problem)
+{
+    return problem ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", problem, NULL) : NULL;
+}
+
+static const char *global(cmd_parms *cmd, const char *problem)
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return context ? context : complaint(cmd, problem);
+}
+
+static rt_server_conf *server_conf(cmd_parms *cmd)
+{
+    return ap_get_module_config(cmd->server->module_config, &realtime_lp_module);
+}
+
+static const char *set_buffer_size(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, og_arg_int(cmd->temp_pool, arg, 1, 10000, &server_conf(cmd)->buffer_size));
+}
+
+static const char *set_buffer_memory(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, og_arg_size(cmd->temp_pool, arg, 8 * MIB, 65536 * MIB,
+                                   &server_conf(cmd)->buffer_memory));
+}
+
+static const char *set_event_ttl(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, og_arg_span(cmd->temp_pool, arg, second, 86400 * second,
+                                   &server_conf(cmd)->event_ttl));
+}
+
+static const char *set_max_waiters(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, og_arg_int(cmd->temp_pool, arg, 1, 1000000, &server_conf(cmd)->max_waiters));
+}
+
+static const char *set_max_parked(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, og_arg_int(cmd->temp_pool, arg, 1, 10000000, &server_conf(cmd)->max_parked));
+}
+
+static const char *set_cursor_secret(cmd_parms *cmd, void *unused, const char *arg)
+{
+    char *secret = apr_pcalloc(cmd->pool, RT_SECRET_LEN);
+    const char *path =
+        strncmp(arg, "file:", 5) ? NULL : ap_server_root_relative(cmd->pool, arg + 5);
+    apr_file_t *file;
+    apr_size_t len = 0;
+
+    if (!path
+        || apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, cmd->temp_pool)
+               != APR_SUCCESS
+        || apr_file_read_full(file, secret, RT_SECRET_LEN, &len) != APR_SUCCESS) {
+        return global(cmd, apr_psprintf(cmd->temp_pool, "expected file:PATH, a readable file of at "
+                                        "least %d random bytes, not \"%s\"", RT_SECRET_LEN, arg));
+    }
+    server_conf(cmd)->cursor_secret = secret;
+    return global(cmd, NULL);
+}
+
+static const char *set_domain(cmd_parms *cmd, void *confv, const char *arg)
+{
+    rt_dir_conf *conf = confv;
+    const char *at = arg;
+
+    while (apr_isalnum(*at) || *at == '-' || *at == '_') {
+        at++;
+    }
+    if (at == arg || *at || at - arg >= RT_DOMAIN_SIZE) {
+        return complaint(cmd, apr_psprintf(cmd->temp_pool,
+                                           "expected a name of 1 to %d letters, "
+                                           "digits, '-' and '_', not \"%.40s\"",
+                                           RT_DOMAIN_SIZE - 1, arg));
+    }
+    if (!rt_domain_known(arg)) {
+        if (domain_count == RT_DOMAINS_MAX) {
+            return complaint(cmd, apr_psprintf(cmd->temp_pool, "expected at most %d domains",
+                                               RT_DOMAINS_MAX));
+        }
+        apr_cpystrn(domains[domain_count++], arg, RT_DOMAIN_SIZE);
+    }
+    conf->domain = arg;
+    return NULL;
+}
+
+static const char *set_poll_timeout(cmd_parms *cmd, void *confv, const char *arg)
+{
+    rt_dir_conf *conf = confv;
+
+    return complaint(cmd, og_arg_span(cmd->temp_pool, arg, second, 25 * second,
+                                      &conf->poll_timeout));
+}
+
+static const char *set_log_idle(cmd_parms *cmd, void *confv, const char *arg)
+{
+    rt_dir_conf *conf = confv;
+
+    return complaint(cmd, og_arg_int(cmd->temp_pool, arg, 0, 1000000, &conf->log_idle));
+}
+
+static const char *set_park(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, !strcmp(arg, "auto") || !strcmp(arg, "condvar")
+                           ? NULL
+                           : apr_psprintf(cmd->temp_pool, "expected auto or condvar, not \"%.40s\"",
+                                          arg));
+}
+
+const command_rec rt_cmds[] = {
+    AP_INIT_TAKE1("RealtimeDomain", set_domain, NULL, RSRC_CONF | ACCESS_CONF,
+                  "name of the stream of events that this location serves"),
+    AP_INIT_TAKE1("RealtimePollTimeout", set_poll_timeout, NULL, RSRC_CONF | ACCESS_CONF,
+                  "longest time a poll is parked, 1s to 25s (25s)"),
+    AP_INIT_TAKE1("RealtimeLogIdle", set_log_idle, NULL, RSRC_CONF | ACCESS_CONF,
+                  "log one in so many polls that ended without events, 0: none (1)"),
+    AP_INIT_TAKE1("RealtimeBufferSize", set_buffer_size, NULL, RSRC_CONF,
+                  "events kept an organisation, 1 to 10000 (200)"),
+    AP_INIT_TAKE1("RealtimeBufferMemory", set_buffer_memory, NULL, RSRC_CONF,
+                  "shared memory for events of all organisations, 8M to 64G (64M)"),
+    AP_INIT_TAKE1("RealtimeEventTTL", set_event_ttl, NULL, RSRC_CONF,
+                  "how long an event can be fetched, 1s to 1d (120s)"),
+    AP_INIT_TAKE1("RealtimeMaxWaiters", set_max_waiters, NULL, RSRC_CONF,
+                  "polls parked an organisation, 1 to 1000000 (5000)"),
+    AP_INIT_TAKE1("RealtimeMaxParked", set_max_parked, NULL, RSRC_CONF,
+                  "polls parked in all children (two thirds of the threads)"),
+    AP_INIT_TAKE1("RealtimeCursorSecret", set_cursor_secret, NULL, RSRC_CONF,
+                  "file:PATH of 32 random bytes that sign cursors, the same on all nodes"),
+    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto or condvar (auto)"),
+    { NULL }
+};
+
+static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    domain_count = 0;
+    return OK;
+}
+
+/* Before rt_segment.c's: defaults filled in, contradictions said. */
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
+    int threads = 1, daemons = 1;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &daemons);
+    effective.buffer_size = set_or(conf->buffer_size, 200);
+    effective.buffer_memory = set_or(conf->buffer_memory, 64 * MIB);
+    effective.event_ttl = set_or(conf->event_ttl, 120 * second);
+    effective.max_waiters = set_or(conf->max_waiters, 5000);
+    effective.max_parked = set_or(conf->max_parked,
+                                  (apr_int64_t)daemons * (threads > 1 ? threads : 1) * 2 / 3);
+    effective.cursor_secret = conf->cursor_secret;
+    if (effective.event_ttl < 25 * second) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1502)
+                     "events live shorter (%d s) than a poll may last: clients that pause lose "
+                     "events (RealtimeEventTTL)", (int)apr_time_sec(effective.event_ttl));
+    }
+    return OK;
+}
+
+void rt_config_register(apr_pool_t *p)
+{
+    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_FIRST);
+}

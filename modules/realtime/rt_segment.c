@@ -1,0 +1,191 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* The shared memory: counters, doorbells, and SHARDS stores with a lock each.
+ *
+ *     og_shm_head | seed, secret, counters | rt_bell[RT_CHILDREN] | shard 0 | shard 1 | …
+ *     a shard: its lock | rt_interest | rt_ring
+ *
+ * shard->lock guards interest and ring and nothing else; who inherits it from a dead holder repairs
+ * the ring first. It is held for a few copies of memory, never across I/O or another lock. Made by
+ * the parent, kept over graceful restarts, inherited by the children. */
+#include "rt.h"
+
+#include "og_clock.h"
+#include "og_lock.h"
+#include "rest_retained.h"
+
+#include <apr_siphash.h>
+#include <errno.h>
+#include <http_core.h>
+#include <openssl/rand.h>
+
+#define SHARDS 16
+#define MAGIC  0x72744c50 /* "rtLP" */
+#define LAYOUT 1
+
+/* A holder needs microseconds; one that was stopped is not waited for (F03) */
+#define LOCK_WITHIN apr_time_from_msec(100)
+
+typedef struct segment {
+    og_shm_head head;
+    unsigned char seed[APR_SIPHASH_KSIZE]; /* of the hashes that place orgs (B35) */
+    unsigned char secret[RT_SECRET_LEN];   /* where RealtimeCursorSecret gives none */
+    rt_counters counters;
+} segment;
+
+/* Parent, then inherited: */
+static segment *shared;
+static apr_size_t shards_at, shard_size, interest_at, ring_at;
+
+static apr_size_t aligned(apr_size_t size)
+{
+    return (size + 63) & ~(apr_size_t)63;
+}
+
+static char *shard_of(int n)
+{
+    return (char *)shared + shards_at + (apr_size_t)n * shard_size;
+}
+
+/* How a shard's memory is spent: a sixteenth on who waits, an eighth on the orgs' slots, the rest
+ * on events. */
+typedef struct shard_shape {
+    apr_uint32_t buckets, slots;
+    apr_size_t data;
+} shard_shape;
+
+static void plan(apr_size_t memory, shard_shape *shape)
+{
+    apr_size_t each = memory / SHARDS;
+    apr_size_t bucket = rt_interest_bytes(2) - rt_interest_bytes(1);
+    apr_size_t slot = rt_ring_bytes(2, 0) - rt_ring_bytes(1, 0);
+
+    shape->buckets = (apr_uint32_t)(each / 16 / bucket) + 1;
+    for (shape->slots = 8; (shape->slots * 2) * slot <= each / 8; shape->slots *= 2) {
+    }
+    shape->data = each - each / 16 - each / 8;
+    interest_at = aligned(sizeof(pthread_mutex_t));
+    ring_at = aligned(interest_at + rt_interest_bytes(shape->buckets));
+    shard_size = aligned(ring_at + rt_ring_bytes(shape->slots, shape->data));
+}
+
+static int fill(const shard_shape *shape)
+{
+    apr_uint64_t random[3];
+    int i;
+
+    if (RAND_bytes(shared->seed, sizeof(shared->seed)) != 1
+        || RAND_bytes(shared->secret, sizeof(shared->secret)) != 1) {
+        return 0;
+    }
+    for (i = 0; i < SHARDS; i++) {
+        /* the epoch is random, so that one of another life of the segment is not taken for ours */
+        if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1
+            || og_lock_init((pthread_mutex_t *)shard_of(i)) != 0) {
+            return 0;
+        }
+        rt_interest_init(shard_of(i) + interest_at, shape->buckets);
+        rt_ring_init(shard_of(i) + ring_at, shape->slots, shape->data, random[0], random + 1);
+    }
+    return 1;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_size_t bells_at = aligned(sizeof(segment)), size;
+    shard_shape shape;
+    int is_new;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    plan((apr_size_t)rt_conf()->buffer_memory, &shape);
+    shards_at = aligned(bells_at + rt_bell_size());
+    size = shards_at + SHARDS * shard_size;
+    shared = (segment *)rest_retained_segment("orgscale-realtime", MAGIC, LAYOUT, size, &is_new);
+    if (!shared || (is_new && !fill(&shape))) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, apr_get_os_error(), s, OGLOGNO(1500)
+                     "no shared memory of %" APR_SIZE_T_FMT " bytes (RealtimeBufferMemory)", size);
+        return !OK;
+    }
+    if (is_new) {
+        rt_bell_init((rt_bell *)((char *)shared + bells_at));
+    }
+    rt_bell_attach((rt_bell *)((char *)shared + bells_at));
+    return OK;
+}
+
+void rt_segment_register(apr_pool_t *p)
+{
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+int rt_segment_place(rt_place *place, const char *domain, apr_int64_t org)
+{
+    apr_uint64_t pair[2];
+
+    place->whose.domain = domain;
+    place->whose.org = org;
+    place->shard = rt_cursor_partition(org);
+    pair[0] = apr_siphash24(domain, strlen(domain), shared->seed);
+    pair[1] = (apr_uint64_t)org;
+    place->key = apr_siphash24(pair, sizeof(pair), shared->seed);
+    return place->shard >= 0;
+}
+
+int rt_segment_lock(int shard, rt_shard *locked)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)shard_of(shard);
+    int rc = og_lock_take(lock, LOCK_WITHIN);
+
+    locked->interest = (rt_interest *)(shard_of(shard) + interest_at);
+    locked->ring = (rt_ring *)(shard_of(shard) + ring_at);
+    if (rc == EOWNERDEAD) {
+        rt_ring_repair(locked->ring);
+        rc = og_lock_repaired(lock);
+    }
+    return rc == 0;
+}
+
+void rt_segment_unlock(int shard)
+{
+    og_lock_give((pthread_mutex_t *)shard_of(shard));
+}
+
+int rt_segment_forget(int child)
+{
+    rt_shard locked;
+    int i, all = 1;
+
+    for (i = 0; i < SHARDS; i++) {
+        if (!rt_segment_lock(i, &locked)) {
+            all = 0;
+            continue;
+        }
+        rt_interest_forget(locked.interest, child);
+        rt_segment_unlock(i);
+    }
+    return all;
+}
+
+void rt_segment_keep(rt_ring_keep *keep)
+{
+    keep->events = (int)rt_conf()->buffer_size;
+    keep->ttl = rt_conf()->event_ttl;
+    keep->now = og_clock_mono();
+}
+
+void rt_segment_bond(rt_cursor_bond *bond, const rt_place *place)
+{
+    const char *secret = rt_conf()->cursor_secret;
+
+    bond->secret = secret ? (const unsigned char *)secret : shared->secret;
+    bond->secret_len = RT_SECRET_LEN;
+    bond->domain = place->whose.domain;
+    bond->org = place->whose.org;
+}
+
+rt_counters *rt_segment_counters(void)
+{
+    return &shared->counters;
+}

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+# Each directive's value is checked at config test, with a sentence that says what was expected.
+use strict;
+use warnings FATAL => 'all';
+use lib "$ENV{TEST_STAGE}/t/lib";
+use Apache::Test ();
+use My::ConfigTest qw(config_test);
+use Test::More;
+
+my $stage = $ENV{TEST_STAGE};
+sub file_of {
+    my $bytes = shift;
+    my $file = "$stage/t/logs/secret-$bytes";
+    open my $fh, '>', $file or die "$file: $!";
+    print $fh 'x' x $bytes;
+    close $fh or die "$file: $!";
+    return $file;
+}
+my ($short, $long) = (file_of(31), file_of(32));
+
+my @number = (['RealtimeBufferSize', 1, 10_000], ['RealtimeMaxWaiters', 1, 1_000_000],
+    ['RealtimeMaxParked', 1, 10_000_000], ['RealtimeLogIdle', 0, 1_000_000]);
+my @refused = (
+    (map { my ($name, $min, $max) = @$_; my $why = qr/$name: expected a whole number from $min to $max/;
+        map { ["$name $_", $why] } $min - 1, $max + 1, '1x', '" "', '99999999999999999999' } @number),
+    (map { ["RealtimeBufferMemory $_", qr/RealtimeBufferMemory: expected a size from 8388608 to 68719476736 bytes/] }
+        '8388607', '7M', '65G', '1T', '-8M', 'much'),
+    (map { ["RealtimeEventTTL $_", qr/RealtimeEventTTL: expected a time from 1s to 86400s/] } '0', '999ms', '25h', '2m', 'long'),
+    (map { ["RealtimePollTimeout $_", qr/RealtimePollTimeout: expected a time from 1s to 25s/] } '0', '26s', '500ms', 'x'),
+    (map { ["RealtimeDomain $_", qr/RealtimeDomain: expected a name of 1 to 31/] } '" "', 'a.b', '"a b"', 'a/b', 'x' x 32),
+    (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: expected file:PATH, a readable file of at least 32/] }
+        'secret', 'file:/nowhere', "file:$short", "file:$stage/t", '"file:"'),
+    (map { ["RealtimePark $_", qr/RealtimePark: expected auto or condvar/] } 'waitio', 'Auto', '" "'),
+    [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
+    (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
+        'RealtimeBufferSize 10', 'RealtimeBufferMemory 8M', 'RealtimeEventTTL 60s', 'RealtimeMaxWaiters 1', 'RealtimeMaxParked 1',
+        "RealtimeCursorSecret file:$long", 'RealtimePark auto'),
+);
+for my $case (@refused) {
+    my ($lines, $message) = @$case;
+    my ($accepted, $output) = config_test($lines);
+    my $shown = length $lines > 70 ? substr($lines, 0, 70) . '…' : $lines;
+    ok !$accepted, "refused: $shown";
+    like $output, $message, 'with what was expected';
+}
+
+# all that is right, in one configuration a bound
+for my $lines (
+    join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimePollTimeout 1s\nRealtimePark auto",
+    join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimePollTimeout 25s\nRealtimePark condvar",
+    "RealtimeCursorSecret file:$long", 'RealtimeDomain ' . 'x' x 31, 'RealtimeDomain Aa-0_9',
+    join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\nRealtimePollTimeout 5\nRealtimeLogIdle 0\n</Location>" } 1 .. 16),
+    join("\n", map { "<Location /d$_>\nRealtimeDomain same\n</Location>" } 1 .. 20),
+) {
+    my ($accepted, $output) = config_test($lines);
+    ok $accepted, 'accepted: ' . substr($lines =~ tr/\n/ /r, 0, 60) or diag $output;
+}
+done_testing;
