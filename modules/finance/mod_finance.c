@@ -1,13 +1,24 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_finance: the module record and its hooks, nothing else. */
-#include <httpd.h>
-#include <http_config.h>
+#include "finance.h"
 
 static void hooks(apr_pool_t *p)
 {
+    finance_watchdog_register(p);
+    finance_db_register(p);
+    finance_effects_register(p);
+    finance_relay_register(p);
+    finance_retention_register(p);
+    finance_routes_register(p);
 }
 
-AP_DECLARE_MODULE(finance) = {
-    STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, hooks
+module AP_MODULE_DECLARE_DATA finance_module = {
+    STANDARD20_MODULE_STUFF,
+    NULL,                  /* per-directory config */
+    NULL,
+    finance_server_create, /* per-server config */
+    finance_server_merge,
+    finance_cmds,
+    hooks
 };

@@ -1,0 +1,251 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Private to modules/finance: what its files share. */
+#ifndef FINANCE_H
+#define FINANCE_H
+
+#include "mod_realtime_lp.h"
+#include "mod_tenant.h"
+#include "og_json.h"
+#include "og_log.h"
+#include "rest_problem.h"
+#include "rest_route.h"
+#include "rest_tx.h"
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_log.h>
+
+extern module AP_MODULE_DECLARE_DATA finance_module;
+APLOG_USE_MODULE(finance);
+
+/* finance_config.c: the server's configuration; one database for the whole server */
+
+typedef struct finance_server_conf {
+    const char *dsn;               /* FinanceDSN; NULL: mod_finance is off */
+    const char *job_dsn;           /* FinanceJobDSN; NULL: no relay, no retention */
+    const char *event_domain;      /* FinanceEventDomain */
+    apr_int64_t pool_max;          /* FinancePoolMax */
+    apr_interval_time_t pool_wait; /* FinancePoolWait */
+    apr_interval_time_t deadline;  /* FinanceDeadline */
+} finance_server_conf;
+
+extern const command_rec finance_cmds[];
+void *finance_server_create(apr_pool_t *p, server_rec *s);
+void *finance_server_merge(apr_pool_t *p, void *basev, void *addv);
+const finance_server_conf *finance_conf(const server_rec *s);
+
+/* finance_routes.c: the handler; a request as its actions see it */
+
+typedef struct finance_call {
+    request_rec *r;
+    const tenant_identity *caller;
+    const apr_array_header_t *query; /* of rest_param */
+    rest_match match;
+} finance_call;
+
+void finance_routes_register(apr_pool_t *p);
+
+/* finance_db.c: the child's connections */
+
+void finance_db_register(apr_pool_t *p);
+
+/* A transaction of the caller's, in r->pool, bound by FinanceDeadline from now. */
+rest_db_status finance_db_begin(const finance_call *call, int read_only, rest_tx **tx);
+
+/* A transaction of a job's, across organisations; REST_DB_DOWN where FinanceJobDSN is not set. */
+rest_db_status finance_db_begin_job(apr_pool_t *p, const server_rec *s, rest_tx **tx);
+
+/* What a status other than REST_DB_OK means to the client; logs what is our own fault. */
+int finance_db_problem(const finance_call *call, rest_db_status status, const rest_tx *tx);
+
+/* finance_access.c: who may do what with which property */
+
+typedef enum {
+    FINANCE_ALLOWED,
+    FINANCE_FORBIDDEN, /* of the caller's org, but not granted */
+    FINANCE_ABSENT     /* not of the caller's org: as if it did not exist */
+} finance_access;
+
+/* Whether the caller's role has tenant data at all; 0 and *problem otherwise. */
+int finance_access_role(const tenant_identity *caller, rest_problem *problem);
+
+/* Problems of an access that is not FINANCE_ALLOWED. */
+void finance_access_problem(finance_access access, const char *what, rest_problem *problem);
+
+/* finance_expense_row.c: the members of an expense, in SQL and in JSON */
+
+enum finance_expense_member {
+    EXPENSE_ID,
+    EXPENSE_PROPERTY_ID,
+    EXPENSE_PROPERTY_NAME,
+    EXPENSE_STATUS,
+    EXPENSE_CATEGORY,
+    EXPENSE_VENDOR,
+    EXPENSE_DESCRIPTION,
+    EXPENSE_NOTES,
+    EXPENSE_AMOUNT_CENTS,
+    EXPENSE_CURRENCY,
+    EXPENSE_PAYMENT_MODE,
+    EXPENSE_PAYMENT_REFERENCE,
+    EXPENSE_INVOICE_NUMBER,
+    EXPENSE_RECEIPT_DOCUMENT_ID,
+    EXPENSE_OCCURRED_AT,
+    EXPENSE_BUSINESS_DATE,
+    EXPENSE_CREATED_BY,
+    EXPENSE_CREATED_BY_NAME,
+    EXPENSE_CREATED_AT,
+    EXPENSE_DECIDED_BY,
+    EXPENSE_DECIDED_BY_NAME,
+    EXPENSE_DECIDED_AT,
+    EXPENSE_DECISION_NOTE,
+    EXPENSE_UPDATED_AT,
+    EXPENSE_VERSION,
+    EXPENSE_MEMBERS
+};
+
+/* "SELECT …" of all members, up to and without FROM; the row is t, its property p, its creator c,
+ * who decided it d. From p. */
+const char *finance_expense_select(apr_pool_t *p);
+
+/* One expense as JSON. values are texts as PostgreSQL gives them (times: microseconds since 1970),
+ * NULL for SQL NULL. */
+void finance_expense_write(og_jsonw *w, const char *const values[EXPENSE_MEMBERS]);
+
+/* The same of a row of finance_expense_select(). */
+void finance_expense_write_row(og_jsonw *w, const PGresult *res, int row);
+
+/* finance_expense_list.c, finance_expense_get.c, finance_expense_create.c: the actions */
+
+int finance_expense_list(finance_call *call);
+int finance_expense_get(finance_call *call);
+int finance_expense_create(finance_call *call);
+
+/* finance_expense_input.c: the body of a POST */
+
+typedef struct finance_expense_input {
+    apr_int64_t property;
+    apr_int64_t amount_cents;
+    apr_int64_t receipt_document; /* 0: none */
+    apr_time_t occurred_at;       /* 0: now */
+    const char *category, *vendor, *description, *notes;
+    const char *currency, *payment_mode, *payment_reference, *invoice_number;
+} finance_expense_input;
+
+/* Check a body member by member. 1, or 0 and a validation_failed problem that names each one. */
+int finance_expense_input_read(apr_pool_t *p, const json_t *body, apr_time_t now,
+                               finance_expense_input *input, rest_problem *problem);
+
+/* finance_idempotency.c: the dbd store of http-semantics.md 8, a row in the write's transaction */
+
+/* An answer that can be stored and replayed, byte for byte. */
+typedef struct finance_answer {
+    int status;
+    const char *type;     /* Content-Type */
+    const char *location; /* or NULL */
+    const char *body;
+    apr_int64_t entity;   /* id of what was made, 0: none */
+} finance_answer;
+
+typedef struct finance_idempotency {
+    const char *key;
+    const char *fingerprint; /* of the request, "\\x" and 64 hex digits: a bytea for PostgreSQL */
+} finance_idempotency;
+
+typedef enum {
+    FINANCE_FRESH,  /* the key is ours until the transaction ends */
+    FINANCE_REPLAY, /* it was answered: *answer */
+    FINANCE_REFUSED /* running elsewhere, or used for another request: *problem */
+} finance_claim;
+
+/* The Idempotency-Key header. 1, or 0 and *problem when it is missing or malformed. */
+int finance_idempotency_key(const finance_call *call, finance_idempotency *idem,
+                            rest_problem *problem);
+
+/* Fingerprint of this request with its body. 1, or 0 when OpenSSL fails. */
+int finance_idempotency_fingerprint(const finance_call *call, finance_idempotency *idem,
+                                    const char *body, apr_size_t len);
+
+/* The two statements that claim the key, to be run first in the transaction. */
+#define FINANCE_CLAIM_STMTS 2
+void finance_idempotency_claim(const finance_call *call, const finance_idempotency *idem,
+                               rest_tx_stmt stmts[FINANCE_CLAIM_STMTS]);
+
+/* What their results say. */
+finance_claim finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
+                                          const PGresult *const res[FINANCE_CLAIM_STMTS],
+                                          finance_answer *answer, rest_problem *problem);
+
+/* The statement that stores the answer in the transaction. */
+void finance_idempotency_record(const finance_call *call, const finance_idempotency *idem,
+                                const finance_answer *answer, rest_tx_stmt *stmt);
+
+/* finance_effects.c: what a write leaves besides the change, and what follows its commit */
+
+typedef struct finance_effects {
+    const char *action;       /* "expense.created": event type and audit action */
+    const char *resource;     /* "expense" */
+    apr_int64_t id;           /* of the row */
+    apr_int64_t property;
+    const char *date;         /* its business day, YYYY-MM-DD */
+    const char *data;         /* the row as JSON */
+    const char *event_id;     /* set by finance_effects_stmts() */
+    const char *coalesce_key; /* likewise */
+} finance_effects;
+
+/* event outbox (its result holds the outbox id), purge outbox, audit */
+#define FINANCE_EFFECT_STMTS 3
+
+/* Fill the statements. 1, or 0 when the system has no randomness for an event id. */
+int finance_effects_stmts(const finance_call *call, finance_effects *effects,
+                          rest_tx_stmt stmts[FINANCE_EFFECT_STMTS]);
+
+/* After the commit: publish at once. What fails here the relay does later. */
+void finance_effects_committed(const finance_call *call, const finance_effects *effects,
+                               const PGresult *outbox);
+
+void finance_effects_register(apr_pool_t *p);
+
+/* rt_publish, or NULL without mod_realtime_lp. */
+APR_OPTIONAL_FN_TYPE(rt_publish) *finance_effects_publisher(void);
+
+/* finance_relay.c: events that a crash left in the outbox; finance_retention.c: old rows */
+
+void finance_relay_register(apr_pool_t *p);
+void finance_retention_register(apr_pool_t *p);
+
+/* Write the marks that are left: the child ends, and no job runs any more. */
+void finance_relay_flush(const server_rec *s);
+
+/* An outbox row that was published: its mark is written within a second. Any thread. */
+void finance_relay_mark(apr_int64_t outbox_id);
+
+/* finance_watchdog.c */
+
+void finance_watchdog_register(apr_pool_t *p);
+
+/* What a job does each time; p is cleared afterwards. */
+typedef void finance_run(apr_pool_t *p, const server_rec *s);
+
+typedef struct finance_job {
+    finance_run *run;
+    const server_rec *s;
+} finance_job;
+
+/* Run a job at an interval: in every child, or as a singleton in one child of the host. For
+ * post_config hooks; 1, or 0 after having logged why not. */
+int finance_watchdog(server_rec *s, apr_pool_t *p, const char *name, int singleton,
+                     apr_interval_time_t interval, finance_run *run);
+
+/* finance_values.c: statement parameters */
+
+/* value as text, from p. */
+const char *finance_int(apr_pool_t *p, apr_int64_t value);
+
+/* ids as a PostgreSQL array literal, "{1,2}", from p. */
+const char *finance_int_array(apr_pool_t *p, const apr_int64_t *ids, int count);
+
+/* A result's field, NULL for SQL NULL. */
+const char *finance_field(const PGresult *res, int row, int column);
+
+#endif /* FINANCE_H */

@@ -1,0 +1,127 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* What a write leaves besides the change (finance-api.md): three rows in its transaction, and a
+ * publication right after its commit. The outbox is the truth, the publication only haste: what a
+ * crash, a full lock queue or a missing mod_realtime_lp loses, the relay publishes. */
+#include "finance.h"
+
+#include "og_ulid.h"
+
+#include <apr_strings.h>
+
+static APR_OPTIONAL_FN_TYPE(rt_publish) *publish;
+static APR_OPTIONAL_FN_TYPE(tenant_request_id) *request_id;
+
+static void retrieve(void)
+{
+    publish = APR_RETRIEVE_OPTIONAL_FN(rt_publish);
+    request_id = APR_RETRIEVE_OPTIONAL_FN(tenant_request_id);
+}
+
+void finance_effects_register(apr_pool_t *p)
+{
+    ap_hook_optional_fn_retrieve(retrieve, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+APR_OPTIONAL_FN_TYPE(rt_publish) *finance_effects_publisher(void)
+{
+    return publish;
+}
+
+static void event_stmt(const finance_call *call, const finance_effects *effects, rest_tx_stmt *stmt)
+{
+    apr_pool_t *p = call->r->pool;
+    const char **values = apr_palloc(p, 7 * sizeof(*values));
+
+    values[0] = finance_int(p, call->caller->org);
+    values[1] = finance_int(p, effects->property);
+    values[2] = finance_conf(call->r->server)->event_domain;
+    values[3] = effects->action;
+    values[4] = effects->event_id;
+    values[5] = effects->coalesce_key;
+    values[6] = effects->data;
+    stmt->sql = "INSERT INTO event_outbox (org_id, property_id, domain, type, event_id,"
+                " coalesce_key, data) VALUES ($1::bigint, $2::bigint, coalesce($3, 'finance'), $4,"
+                " $5, $6, $7) RETURNING id";
+    stmt->count = 7;
+    stmt->values = values;
+}
+
+/* P§26.3's keys of everything that shows this row. */
+static void purge_stmt(const finance_call *call, const finance_effects *effects, rest_tx_stmt *stmt)
+{
+    apr_pool_t *p = call->r->pool;
+    const char **values = apr_palloc(p, 4 * sizeof(*values));
+
+    values[0] = finance_int(p, call->caller->org);
+    values[1] = finance_int(p, effects->property);
+    values[2] = effects->date;
+    values[3] = effects->resource;
+    stmt->sql = "INSERT INTO purge_outbox (org_id, keys) VALUES ($1::bigint, ARRAY["
+                "'finance:' || $4::text || 's:property:' || $2::text,"
+                " 'finance:summary:property:' || $2::text,"
+                " 'reports:daily:property:' || $2::text || ':date:' || $3::text,"
+                " 'reports:monthly:property:' || $2::text || to_char($3::date,"
+                " '\":year:\"YYYY\":month:\"MM'),"
+                " 'analytics:overview:org:' || $1::text])";
+    stmt->count = 4;
+    stmt->values = values;
+}
+
+static void audit_stmt(const finance_call *call, const finance_effects *effects, rest_tx_stmt *stmt)
+{
+    apr_pool_t *p = call->r->pool;
+    const char **values = apr_palloc(p, 7 * sizeof(*values));
+
+    values[0] = finance_int(p, call->caller->org);
+    values[1] = finance_int(p, call->caller->user);
+    values[2] = effects->action;
+    values[3] = effects->resource;
+    values[4] = finance_int(p, effects->id);
+    values[5] = call->r->useragent_ip;
+    values[6] = request_id ? request_id(call->r) : NULL;
+    stmt->sql = "INSERT INTO audit_log (org_id, user_id, action, resource_type, resource_id, ip,"
+                " request_id) VALUES ($1::bigint, $2::bigint, $3, $4, $5::bigint, $6::inet, $7)";
+    stmt->count = 7;
+    stmt->values = values;
+}
+
+int finance_effects_stmts(const finance_call *call, finance_effects *effects,
+                          rest_tx_stmt stmts[FINANCE_EFFECT_STMTS])
+{
+    apr_pool_t *p = call->r->pool;
+    char *event_id = apr_palloc(p, OG_ULID_SIZE);
+
+    if (!og_ulid_make(event_id)) {
+        return 0;
+    }
+    effects->event_id = event_id;
+    effects->coalesce_key = apr_psprintf(p, "%s:%" APR_INT64_T_FMT, effects->resource, effects->id);
+    event_stmt(call, effects, &stmts[0]);
+    purge_stmt(call, effects, &stmts[1]);
+    audit_stmt(call, effects, &stmts[2]);
+    return 1;
+}
+
+void finance_effects_committed(const finance_call *call, const finance_effects *effects,
+                               const PGresult *outbox)
+{
+    const char *domain = finance_conf(call->r->server)->event_domain;
+    rt_event event = { call->caller->org, effects->property, effects->action, effects->event_id,
+                       effects->coalesce_key, effects->data, strlen(effects->data), 0 };
+    apr_status_t rv;
+
+    if (!publish) {
+        return;
+    }
+    rv = publish(domain ? domain : "finance", &event, NULL);
+    if (rv == APR_SUCCESS) {
+        finance_relay_mark(apr_atoi64(PQgetvalue(outbox, 0, 0)));
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, call->r, OGLOGNO(1601)
+                      "event %s of org %" APR_INT64_T_FMT " was not published at once: the relay "
+                      "will (FinanceJobDSN, FinanceEventDomain)", effects->event_id,
+                      call->caller->org);
+    }
+}

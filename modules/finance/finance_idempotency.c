@@ -1,0 +1,146 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* The dbd store (http-semantics.md 8, decisions.md 9, 22): the answer is a row in the write's own
+ * transaction, so a crash at any point leaves both or neither.
+ *
+ * A key is held by a transaction-level advisory lock from the first statement on: a second request
+ * with it is told so at once rather than made to wait on a row lock. The look-up is a statement of
+ * its own behind the lock: READ COMMITTED gives it a snapshot that sees what the last holder
+ * committed. A key lives 24 h; an older row is as good as none and is overwritten. */
+#include "finance.h"
+
+#include "og_mac.h"
+
+#include <apr_strings.h>
+
+#define KEY_MAX 255
+
+int finance_idempotency_key(const finance_call *call, finance_idempotency *idem,
+                            rest_problem *problem)
+{
+    const char *key = apr_table_get(call->r->headers_in, "Idempotency-Key");
+    const char *at = key;
+
+    problem->status = HTTP_BAD_REQUEST;
+    if (!key) {
+        problem->code = "idempotency_key_required";
+        problem->detail = "This request needs an Idempotency-Key header.";
+        return 0;
+    }
+    /* visible ASCII: two fields, which httpd joins with ", ", are refused by the space */
+    while (*at > 0x20 && *at < 0x7F) {
+        at++;
+    }
+    if (at == key || *at || at - key > KEY_MAX) {
+        problem->code = "idempotency_key_invalid";
+        problem->detail = "Idempotency-Key must be one header of 1 to 255 visible ASCII "
+                          "characters.";
+        return 0;
+    }
+    idem->key = key;
+    return 1;
+}
+
+int finance_idempotency_fingerprint(const finance_call *call, finance_idempotency *idem,
+                                    const char *body, apr_size_t len)
+{
+    request_rec *r = call->r;
+    unsigned char hash[2 * OG_SHA256_LEN];
+    char hex[2 * OG_SHA256_LEN + 1];
+    const char *text;
+
+    if (!og_sha256(hash, body, len)) {
+        return 0;
+    }
+    og_hex(hex, hash, OG_SHA256_LEN);
+    /* none of these can hold a line end, so no two requests make the same text; the media type is
+     * the only one that the route takes */
+    text = apr_pstrcat(r->pool, r->method, "\n", call->match.route->pattern, "\n",
+                       r->args ? r->args : "", "\napplication/json\n", hex, NULL);
+    if (!og_sha256(hash, text, strlen(text))) {
+        return 0;
+    }
+    og_hex(hex, hash, OG_SHA256_LEN);
+    idem->fingerprint = apr_pstrcat(r->pool, "\\x", hex, NULL);
+    return 1;
+}
+
+void finance_idempotency_claim(const finance_call *call, const finance_idempotency *idem,
+                               rest_tx_stmt stmts[FINANCE_CLAIM_STMTS])
+{
+    apr_pool_t *p = call->r->pool;
+    const char **values = apr_palloc(p, 3 * sizeof(*values));
+
+    values[0] = finance_int(p, call->caller->org);
+    values[1] = finance_int(p, call->caller->user);
+    values[2] = idem->key;
+    /* digits first and a key without spaces: the joined text is unambiguous */
+    stmts[0].sql = "SELECT pg_try_advisory_xact_lock(hashtextextended("
+                   "'idempotency ' || $1::text || ' ' || $2::text || ' ' || $3::text, 0))";
+    stmts[0].count = 3;
+    stmts[0].values = values;
+    stmts[1].sql = "SELECT fingerprint, status, content_type, location, body FROM idempotency_keys"
+                   " WHERE org_id = $1::bigint AND user_id = $2::bigint AND key = $3"
+                   " AND created_at > now() - interval '24 hours'";
+    stmts[1].count = 3;
+    stmts[1].values = values;
+}
+
+finance_claim finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
+                                          const PGresult *const res[FINANCE_CLAIM_STMTS],
+                                          finance_answer *answer, rest_problem *problem)
+{
+    static const rest_problem running = {
+        HTTP_CONFLICT, "idempotency_in_progress",
+        "A request with this Idempotency-Key is still running.", NULL, 1
+    };
+    static const rest_problem reused = {
+        HTTP_CONFLICT, "idempotency_key_reused",
+        "This Idempotency-Key was used for another request.", NULL, 0
+    };
+
+    if (strcmp(PQgetvalue(res[0], 0, 0), "t") != 0) {
+        *problem = running;
+        return FINANCE_REFUSED;
+    }
+    if (!PQntuples(res[1])) {
+        return FINANCE_FRESH;
+    }
+    if (strcmp(PQgetvalue(res[1], 0, 0), idem->fingerprint) != 0) {
+        *problem = reused;
+        return FINANCE_REFUSED;
+    }
+    answer->status = atoi(PQgetvalue(res[1], 0, 1));
+    answer->type = PQgetvalue(res[1], 0, 2);
+    answer->location = finance_field(res[1], 0, 3);
+    answer->body = PQgetvalue(res[1], 0, 4);
+    return FINANCE_REPLAY;
+}
+
+void finance_idempotency_record(const finance_call *call, const finance_idempotency *idem,
+                                const finance_answer *answer, rest_tx_stmt *stmt)
+{
+    apr_pool_t *p = call->r->pool;
+    const char **values = apr_palloc(p, 9 * sizeof(*values));
+
+    values[0] = finance_int(p, call->caller->org);
+    values[1] = finance_int(p, call->caller->user);
+    values[2] = idem->key;
+    values[3] = idem->fingerprint;
+    values[4] = finance_int(p, answer->status);
+    values[5] = answer->type;
+    values[6] = answer->location;
+    values[7] = answer->body;
+    values[8] = answer->entity ? finance_int(p, answer->entity) : NULL;
+    stmt->sql =
+        "INSERT INTO idempotency_keys AS old (org_id, user_id, key, fingerprint, status,"
+        " content_type, location, body, entity_id) VALUES ($1::bigint, $2::bigint, $3,"
+        " $4::bytea, $5::integer, $6, $7, $8, $9::bigint)"
+        " ON CONFLICT (org_id, user_id, key) DO UPDATE SET fingerprint = EXCLUDED.fingerprint,"
+        " status = EXCLUDED.status, content_type = EXCLUDED.content_type,"
+        " location = EXCLUDED.location, body = EXCLUDED.body,"
+        " entity_id = EXCLUDED.entity_id, created_at = now()"
+        " WHERE old.created_at <= now() - interval '24 hours'";
+    stmt->count = 9;
+    stmt->values = values;
+}
