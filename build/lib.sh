@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The orgscale authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# What build/quickstart and build/check share: installing packages, and being an unprivileged user.
-# Sourced with $top (the checkout) and $self (the caller's name) set.
+# What build/quickstart and build/check share: installing packages, being an unprivileged user, and the
+# folder that all goes to. Sourced with $top (the checkout), $self (the caller's name) and $run_user set.
 
 die() {
     echo "$self: $*" >&2
@@ -55,4 +55,23 @@ as_user() {
     else
         "$@"
     fi
+}
+
+# Sets $var: var/, or what it links to. It is where the unprivileged user can be: not in a checkout
+# that it can't enter, nor so deep that a socket's path would pass the 107 bytes that the kernel takes.
+find_var() {
+    if [ ! -d "$top/var" ]; then
+        rm -f "$top/var"
+        var=$top/var
+        if as_user test -x "$top" -a -r "$top" && [ ${#top} -le 70 ]; then
+            mkdir -p "$var"
+        else
+            ln -s "$(mktemp -d "${TMPDIR:-/tmp}/orgscale.XXXXXX")" "$var"
+        fi
+        chmod 755 "$var/"
+        [ "$(id -u)" != 0 ] || chown "$run_user:" "$var/"
+    fi
+    var=$(readlink -f "$top/var")
+    as_user test -w "$var" -a -x "$var" ||
+        die "$var is of another user: run $self as that one, or remove $top/var"
 }
