@@ -38,9 +38,13 @@ for my $case (@refused) {
 }
 is((run('build/quickstart stop'))[0], 0, 'stopping what does not run is no error');
 
+my ($status, $output) = run('(mkdir var && build/quickstart status; code=$?; rmdir var; exit $code)');
+isnt $status, 0, 'a var/ that only build/check used';
+like $output, qr/^quickstart: there is no demo/, 'has no demo in it';
+
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
 my $port = $listener->sockport;
-my ($status, $output) = run("QUICKSTART_PORT=$port build/quickstart --detach");
+($status, $output) = run("QUICKSTART_PORT=$port build/quickstart --detach");
 isnt $status, 0, 'a taken port is an error';
 like $output, qr/^quickstart: port $port is taken by another program: set QUICKSTART_PORT/m, 'that says which and what to do';
 my $before = $port - 1;
