@@ -27,7 +27,10 @@ sub caller_of {
     return $token{$key} //= My::Token::bearer(%who);
 }
 
-sub address { return Apache::Test::vars('servername') . ':' . Apache::Test::vars('port') }
+# Where requests go: another server than the suite's, when a test says so.
+our $address;
+
+sub address { return $address // Apache::Test::vars('servername') . ':' . Apache::Test::vars('port') }
 
 # Sends a request and leaves: the socket to read the answer from.
 sub ask {

@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+package My::Server;
+
+# An httpd of a test's own, to be reloaded, broken, stopped and killed without harm to the suite's.
+# It runs in the foreground as this process's child, on a free port, and ends with the object, at
+# the latest with the test. Its files are in t/logs/NAME, where t/TEST looks for what went wrong.
+#
+#   my $httpd = My::Server->new('reload', realtime => 1, dsn => $pg->host, lines => "Timeout 5\n");
+#   $httpd->start;  $httpd->port;  $httpd->children;  $httpd->errors($mark)
+#   $httpd->configure(lines => …);  $httpd->graceful;  $httpd->restart;
+#   my ($status, $seconds) = $httpd->stop('TERM');
+#
+# realtime => 1:  /rt/a/subscribe, publish, metrics (Rt.pm)   dsn => HOST:  /v1/finance/
+# load => TEXT:   in place of the suite's LoadModules         mpm => TEXT:  in place of two children
+
+use strict;
+use warnings FATAL => 'all';
+use Apache::TestConfig ();
+use IO::Select ();
+use IO::Socket::INET ();
+use POSIX ();
+use Time::HiRes ();
+
+my $stage = $ENV{TEST_STAGE};
+
+sub new {
+    my ($class, $name, %site) = @_;
+    my $dir = "$stage/t/logs/$name";
+    mkdir $dir or die "$dir: $!";
+    my $self = bless { dir => $dir, owner => $$, port => free_port() }, $class;
+    return $self->configure(%site);
+}
+
+# Between here and httpd's bind somebody else might take it; ports of this range are handed out to
+# clients in turn, so not soon.
+sub free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
+    return $socket->sockport;
+}
+
+sub port { return $_[0]{port} }
+sub dir  { return $_[0]{dir} }
+sub pid  { return $_[0]{pid} }
+
+my $mpm = <<'CONF';
+StartServers       2
+MaxRequestWorkers  64
+<IfModule !mpm_prefork_module>
+MinSpareThreads    1
+MaxSpareThreads    64
+ThreadsPerChild    16
+ServerLimit        8
+</IfModule>
+CONF
+
+my $identity = <<"CONF";
+    AuthType       TenantJWT
+    AuthName       orgscale
+    TenantJWKS     file:$stage/t/conf/jwks.json
+    TenantIssuer   https://issuer.test
+    TenantAudience orgscale
+    TenantProblem  On
+    Require        valid-user
+CONF
+
+my $realtime = <<"CONF";
+<LocationMatch "^/rt/a/(subscribe|metrics)\$">
+$identity
+</LocationMatch>
+<Location /rt/a/>
+    RealtimeDomain rt_a
+</Location>
+<Location /rt/a/subscribe>
+    SetHandler realtime-subscribe
+</Location>
+<Location /rt/a/metrics>
+    SetHandler realtime-metrics
+</Location>
+<Location /rt/a/publish>
+    Require    local
+    SetHandler realtime-publish
+</Location>
+CONF
+
+sub finance {
+    my $host = shift;
+    return <<"CONF";
+FinanceDSN    "host=$host user=orgscale_app dbname=orgscale"
+FinanceJobDSN "host=$host user=orgscale_job dbname=orgscale"
+<LocationMatch "^(/v1)?/finance/">
+$identity
+    SetHandler finance
+</LocationMatch>
+CONF
+}
+
+# Writes httpd.conf: for the start, or for the next reload.
+sub configure {
+    my ($self, %site) = @_;
+    my ($dir, $port) = @$self{qw(dir port)};
+    open my $fh, '>', "$dir/httpd.conf" or die "$dir/httpd.conf: $!";
+    print $fh $site{load} // "Include $stage/load.conf\n", <<"CONF";
+ServerRoot        $stage/t
+ServerName        localhost
+Listen            127.0.0.1:$port
+PidFile           $dir/httpd.pid
+DefaultRuntimeDir $dir
+ErrorLog          $dir/error_log
+CustomLog         $dir/access_log "%P %t \\"%r\\" %>s %D"
+LogLevel          info
+TypesConfig       /etc/mime.types
+DocumentRoot      $stage/t/htdocs
+CONF
+    print $fh $site{mpm} // $mpm, "<Directory />\n    Require all granted\n    AllowOverride None\n</Directory>\n";
+    print $fh $realtime if $site{realtime};
+    print $fh finance($site{dsn}) if defined $site{dsn};
+    print $fh $site{lines} // '';
+    close $fh or die "$dir/httpd.conf: $!";
+    return $self;
+}
+
+# Returns once it answers; dies with its log when it does not. $opt{env}: for its environment.
+sub start {
+    my ($self, %opt) = @_;
+    my $dir = $self->{dir};
+    my $httpd = Apache::TestConfig->thaw->{vars}{httpd};
+    $self->{pid} = fork // die "fork: $!";
+    if (!$self->{pid}) {
+        %ENV = (%ENV, %{ $opt{env} // {} });
+        open STDOUT, '>>', "$dir/output";
+        open STDERR, '>&', \*STDOUT;
+        exec $httpd, '-f', "$dir/httpd.conf", '-DFOREGROUND' or POSIX::_exit(127);
+    }
+    my $end = Time::HiRes::time() + 60;
+    until ($self->answers) {
+        die "httpd did not start\n" . $self->errors . $self->output
+            if Time::HiRes::time() > $end || $self->has_ended;
+        select undef, undef, undef, 0.02;
+    }
+    return $self;
+}
+
+# Whether somebody accepts connections.
+sub answers {
+    my $self = shift;
+    return !!IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 1);
+}
+
+sub has_ended {
+    my $self = shift;
+    return 1 if !$self->{pid};
+    return 0 if waitpid($self->{pid}, POSIX::WNOHANG()) == 0;
+    $self->{status} = $?;
+    delete $self->{pid};
+    return 1;
+}
+
+# Processes whose parent is the server.
+sub children {
+    my $self = shift;
+    return () unless $self->{pid};
+    open my $ps, '-|', 'ps', '-o', 'pid=', '--ppid', $self->{pid} or die "ps: $!";
+    my @pids = map { $_ + 0 } <$ps>;
+    close $ps;
+    return @pids;
+}
+
+# Signals the parent, and waits until what it says for it stands in the log.
+sub reload {
+    my ($self, $signal) = @_;
+    my $mark = $self->mark;
+    kill $signal => $self->{pid} or die "kill: $!";
+    my $end = Time::HiRes::time() + 30;
+    while ($self->errors($mark) !~ /resuming normal operations/) {
+        die "no reload\n" . $self->errors($mark) if Time::HiRes::time() > $end || $self->has_ended;
+        select undef, undef, undef, 0.02;
+    }
+    return $self;
+}
+
+sub graceful { return $_[0]->reload('USR1') }
+sub restart  { return $_[0]->reload('HUP') }
+
+# Ends it; returns wait's status and how long that took. TERM, or WINCH for a graceful stop.
+sub stop {
+    my ($self, $signal) = @_;
+    my $began = Time::HiRes::time();
+    return ($self->{status}, 0) if $self->has_ended;
+    kill $signal // 'TERM', $self->{pid};
+    my $end = $began + 60;
+    until ($self->has_ended) {
+        if (Time::HiRes::time() > $end) {
+            kill KILL => $self->children, $self->{pid};
+            die "httpd did not stop\n" . $self->errors;
+        }
+        select undef, undef, undef, 0.01;
+    }
+    return ($self->{status}, Time::HiRes::time() - $began);
+}
+
+sub mark { return -s "$_[0]{dir}/error_log" || 0 }
+
+# What the error log says behind a mark.
+sub errors {
+    my ($self, $mark) = @_;
+    return slurp("$self->{dir}/error_log", $mark);
+}
+
+sub output { return slurp("$_[0]{dir}/output") }
+
+sub slurp {
+    my ($file, $mark) = @_;
+    open my $fh, '<', $file or return '';
+    seek $fh, $mark // 0, 0;
+    local $/;
+    return scalar(<$fh>) // '';
+}
+
+sub DESTROY {
+    my $self = shift;
+    return if $self->{owner} != $$;
+    local ($?, $@);
+    eval { $self->stop };
+    return;
+}
+
+1;
