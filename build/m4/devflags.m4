@@ -9,6 +9,12 @@ AC_DEFUN([OG_ENABLE_COVERAGE], [
   AS_IF([test "x$enable_coverage" = xyes], [DEV_CFLAGS="$DEV_CFLAGS --coverage -O0 -fprofile-update=atomic" DEV_LDFLAGS="$DEV_LDFLAGS --coverage"])
   AM_CONDITIONAL([COVERAGE], [test "x$enable_coverage" = xyes])
 ])
+AC_DEFUN([OG_ENABLE_TEST_HOOKS], [
+  AC_ARG_ENABLE([test-hooks], [AS_HELP_STRING([--enable-test-hooks], [let tests stop and kill processes at chosen places; never for use])])
+  TEST_HOOKS=no
+  AS_IF([test "x$enable_test_hooks" = xyes], [TEST_HOOKS=yes DEV_CFLAGS="$DEV_CFLAGS -DOG_TEST_HOOKS"])
+  AC_SUBST([TEST_HOOKS])
+])
 AC_DEFUN([OG_ENABLE_SANITIZER], [
   AC_ARG_ENABLE([sanitizer], [AS_HELP_STRING([--enable-sanitizer=LIST], [e.g. address,undefined or thread])])
   AS_CASE(["x$enable_sanitizer"], [x|xno], [SANITIZER=],

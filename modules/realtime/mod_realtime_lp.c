@@ -10,6 +10,7 @@ static void hooks(apr_pool_t *p)
     rt_caller_register(p);
     rt_park_register(p);
     rt_bell_register(p);
+    rt_orphan_register(p);
     rt_subscribe_register(p);
     rt_publish_register(p);
     rt_metrics_register(p);

@@ -97,6 +97,9 @@ void rt_segment_unlock(int shard);
 /* A child is gone: its polls wait no more. 1, or 0 when a lock was not to be had in time. */
 int rt_segment_forget(int child);
 
+/* Count a child's polls that wait in a shard anew, in that child. 1, or 0 without the lock. */
+int rt_segment_recount(int shard, int child);
+
 void rt_segment_keep(rt_ring_keep *keep);
 void rt_segment_bond(rt_cursor_bond *bond, const rt_place *place);
 rt_counters *rt_segment_counters(void);
@@ -108,6 +111,9 @@ int rt_bell_child(void);
 
 /* Ring the children that have polls waiting for an entry. Without any shard's lock. */
 void rt_bell_ring(apr_uint32_t children, apr_uint64_t key);
+
+/* A poll of this shard waits no more but could not say so: the notifier will, as soon as it can. */
+void rt_bell_owe(int shard);
 
 /* Polls parked in all children. */
 apr_int64_t rt_bell_parked_total(void);
@@ -130,11 +136,27 @@ rt_wait *rt_park_join(apr_pool_t *p, apr_uint64_t key);
 void rt_park_sleep(rt_wait *wait, apr_time_t until);
 void rt_park_leave(rt_wait *wait);
 
+/* Whether a poll is counted in who-waits: set under its shard's lock, cleared by its own thread. */
+void rt_park_count(rt_wait *wait, int counted);
+
+/* This child's polls of a key that are. */
+apr_uint16_t rt_park_counted(apr_uint64_t key);
+
 /* The bell rang for a key; 0: for all. */
 void rt_park_wake(apr_uint64_t key);
 int rt_park_draining(void);
 
+/* The child goes: answer everybody now, and park nobody any more. */
+void rt_park_drain(void);
+
 void rt_park_register(apr_pool_t *p);
+
+/* rt_orphan.c: children whose parent was killed */
+
+/* Notifier: whether the child should go on; drains it, and in the end ends it, when the parent is
+ * gone. */
+void rt_orphan_look(void);
+void rt_orphan_register(apr_pool_t *p);
 
 /* rt_query.c: the parameters of a poll */
 

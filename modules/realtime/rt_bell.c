@@ -4,12 +4,14 @@
  * the parent and inherited, and a short list of who has news. A publisher rings only children that
  * have polls waiting for that organisation.
  *
- * A slot belongs to the process whose pid stands in it; one whose process is gone is emptied by
- * whoever notices (each child looks once a second), and its waiting polls are forgotten.
- * bell->lock guards the list. */
+ * A slot belongs to the child that holds its lock "owner", for as long as it lives. The lock is
+ * robust: when it can be had, its child is gone, and whoever has it (each child looks once a second)
+ * forgets the polls that waited there. A death in the middle of that leaves the lock to the next one.
+ * bell->lock guards the list. The two are never held together. */
 #include "rt.h"
 
 #include "og_clock.h"
+#include "og_hooks.h"
 #include "og_lock.h"
 #include "og_thread.h"
 
@@ -17,16 +19,15 @@
 #include <apr_signal.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #define NEWS_MAX    256
 #define LOCK_WITHIN apr_time_from_msec(50)
-#define REAPING     (-1)
 
 struct rt_bell {
-    atomic_int pid;                /* 0: free; REAPING: being emptied */
+    pthread_mutex_t owner;
+    int used;                      /* under owner: not emptied since somebody had it */
     atomic_int parked;
     pthread_mutex_t lock;
     apr_uint32_t count;            /* under lock; NEWS_MAX + 1: too many, look at all */
@@ -41,6 +42,7 @@ static int fds[RT_CHILDREN];
 static int self = -1;
 static pthread_t notifier;
 static atomic_int stopping;
+static atomic_uint owed; /* a bit a shard whose who-waits counts polls of ours that are gone */
 
 apr_size_t rt_bell_size(void)
 {
@@ -52,6 +54,7 @@ void rt_bell_init(rt_bell *at)
     int i;
 
     for (i = 0; i < RT_CHILDREN; i++) {
+        og_lock_init(&at[i].owner);
         og_lock_init(&at[i].lock);
     }
 }
@@ -126,8 +129,10 @@ static void add_news(rt_bell *bell, apr_uint64_t key)
     }
     else if (i == bell->count) {
         bell->news[i] = key;
+        og_hooks_crash_point();
         bell->count = i + 1;
     }
+    og_hooks_crash_point();
     og_lock_give(&bell->lock);
 }
 
@@ -156,39 +161,77 @@ static apr_uint32_t take_news(rt_bell *bell, apr_uint64_t keys[NEWS_MAX])
     }
     count = bell->count;
     memcpy(keys, bell->news, (count > NEWS_MAX ? 0 : count) * sizeof(keys[0]));
+    og_hooks_crash_point();
     bell->count = 0;
+    og_hooks_crash_point();
     og_lock_give(&bell->lock);
     return count;
 }
 
-/* Give back the slot of a process whose polls wait no more. Where a lock is not to be had, the pid
- * stays, and whoever looks next tries again: a slot that is free has no polls counted. */
-static void empty_slot(int child, int pid)
+/* Take a slot's owner lock. 1: held, by the calling thread. */
+static int take_owner(rt_bell *bell, apr_interval_time_t within)
 {
-    if (rt_segment_forget(child)) {
+    int rc = og_lock_take(&bell->owner, within);
+
+    return (rc == EOWNERDEAD ? og_lock_repaired(&bell->owner) : rc) == 0;
+}
+
+/* Forget the polls of a slot that nobody has any more, under its owner lock. 0: not all locks were
+ * to be had, and the slot stays used; whoever looks next tries again. */
+static int empty(int child)
+{
+    if (bells[child].used && rt_segment_forget(child)) {
+        og_hooks_crash_point();
         atomic_store(&bells[child].parked, 0);
-        pid = 0;
+        bells[child].used = 0;
     }
-    atomic_store(&bells[child].pid, pid);
+    return !bells[child].used;
 }
 
-/* Gone: no such process, or this one, which got the number of one that was. */
-static int is_gone(int slot, int pid)
-{
-    return pid == (int)getpid() ? slot != self : kill(pid, 0) < 0 && errno == ESRCH;
-}
-
-/* Empty the slots of processes that are gone. */
+/* Empty the slots of children that are gone. */
 static void reap(void)
 {
     int i;
 
     for (i = 0; i < RT_CHILDREN; i++) {
-        int pid = atomic_load(&bells[i].pid);
+        if (i != self && take_owner(&bells[i], 0)) {
+            empty(i);
+            og_lock_give(&bells[i].owner);
+        }
+    }
+}
 
-        if (pid > 0 && is_gone(i, pid)
-            && atomic_compare_exchange_strong(&bells[i].pid, &pid, REAPING)) {
-            empty_slot(i, pid);
+/* A free slot for this child, kept by the calling thread, which must live as long as the child.
+ * Others hold a slot's lock for a moment when they reap it: that is waited for in a second round. */
+static int claim(apr_interval_time_t within)
+{
+    int i;
+
+    for (i = 0; i < RT_CHILDREN; i++) {
+        if (take_owner(&bells[i], within)) {
+            if (empty(i)) {
+                bells[i].used = 1;
+                return i;
+            }
+            og_lock_give(&bells[i].owner);
+        }
+    }
+    return within ? -1 : claim(LOCK_WITHIN);
+}
+
+void rt_bell_owe(int shard)
+{
+    atomic_fetch_or(&owed, 1U << shard);
+}
+
+static void pay(void)
+{
+    unsigned int shards = atomic_exchange(&owed, 0);
+    int i;
+
+    for (i = 0; shards >> i; i++) {
+        if ((shards >> i & 1) && !rt_segment_recount(i, self)) {
+            rt_bell_owe(i);
         }
     }
 }
@@ -214,7 +257,9 @@ static void *listen_run(void *unused)
             rt_park_wake(0);
         }
         if (og_clock_mono() >= look_at) {
+            rt_orphan_look();
             reap();
+            pay();
             look_at = og_clock_mono() + APR_USEC_PER_SEC;
         }
     }
@@ -229,26 +274,20 @@ static apr_status_t leave(void *unused)
     if (write(fds[self], &one, sizeof(one)) == sizeof(one)) {
         pthread_join(notifier, NULL);
     }
-    empty_slot(self, (int)getpid());
+    empty(self);
+    og_lock_give(&bells[self].owner); /* on another thread it fails, and the exit gives it */
     return APR_SUCCESS;
 }
 
 static void child_init(apr_pool_t *p, server_rec *s)
 {
-    int i, free = 0;
-
     if (!bells) {
         return;
     }
-    reap();
-    for (i = 0; i < RT_CHILDREN && self < 0; i++) {
-        free = 0;
-        if (atomic_compare_exchange_strong(&bells[i].pid, &free, (int)getpid())) {
-            self = i;
-        }
-    }
+    self = claim(0);
     if (self >= 0 && og_thread_start(&notifier, listen_run, NULL)) {
-        atomic_store(&bells[self].pid, 0);
+        bells[self].used = 0;
+        og_lock_give(&bells[self].owner);
         self = -1;
     }
     if (self < 0) {

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "og_hooks.h"
+
 #define WAYS 8
 
 typedef struct entry {
@@ -61,13 +63,17 @@ int rt_interest_join(rt_interest *table, apr_uint64_t key, int child)
             return 0;
         }
         memset(at, 0, sizeof(*at));
+        og_hooks_crash_point();
         at->key = key;
     }
     if (at->waiting[child] == UINT16_MAX) {
         return 0;
     }
+    og_hooks_crash_point();
     at->waiting[child]++;
+    og_hooks_crash_point();
     at->count++;
+    og_hooks_crash_point();
     return 1;
 }
 
@@ -77,7 +83,9 @@ void rt_interest_leave(rt_interest *table, apr_uint64_t key, int child)
 
     if (at && at->waiting[child]) {
         at->waiting[child]--;
+        og_hooks_crash_point();
         at->count--;
+        og_hooks_crash_point();
     }
 }
 
@@ -100,19 +108,40 @@ apr_uint32_t rt_interest_children(const rt_interest *table, apr_uint64_t key)
     return children;
 }
 
-/* Counts are made anew, so that a child that died between two of them leaves nothing behind. */
+/* From the children's counts, so that one that died between two stores leaves nothing behind. */
+static void add_up(entry *at)
+{
+    apr_uint32_t count = 0;
+    int child;
+
+    for (child = 0; child < RT_CHILDREN; child++) {
+        count += at->waiting[child];
+    }
+    og_hooks_crash_point();
+    at->count = count;
+    og_hooks_crash_point();
+}
+
 void rt_interest_forget(rt_interest *table, int child)
 {
     apr_uint64_t i;
-    int other;
+
+    for (i = 0; i < table->buckets * WAYS; i++) {
+        table->entries[i].waiting[child] = 0;
+        add_up(&table->entries[i]);
+    }
+}
+
+void rt_interest_recount(rt_interest *table, int child, apr_uint16_t (*waiting)(apr_uint64_t key))
+{
+    apr_uint64_t i;
 
     for (i = 0; i < table->buckets * WAYS; i++) {
         entry *at = &table->entries[i];
 
-        at->waiting[child] = 0;
-        at->count = 0;
-        for (other = 0; other < RT_CHILDREN; other++) {
-            at->count += at->waiting[other];
+        if (at->waiting[child]) {
+            at->waiting[child] = waiting(at->key);
+            add_up(at);
         }
     }
 }

@@ -40,4 +40,7 @@ apr_uint32_t rt_interest_children(const rt_interest *table, apr_uint64_t key);
 /** A child is gone, and its polls with it. */
 void rt_interest_forget(rt_interest *table, int child);
 
+/** Set what a child has waiting to what it counts itself; keys with none are not asked for. */
+void rt_interest_recount(rt_interest *table, int child, apr_uint16_t (*waiting)(apr_uint64_t key));
+
 #endif /* RT_INTEREST_H */

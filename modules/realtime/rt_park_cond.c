@@ -18,7 +18,8 @@ struct rt_wait {
     rt_wait *next, **link;
     apr_uint64_t key;
     pthread_cond_t rung;
-    int woken;
+    int woken;   /* under lock */
+    int counted; /* under lock */
 };
 
 /* child: */
@@ -117,6 +118,26 @@ void rt_park_wake(apr_uint64_t key)
     pthread_mutex_unlock(&waits.lock);
 }
 
+void rt_park_count(rt_wait *wait, int counted)
+{
+    pthread_mutex_lock(&waits.lock);
+    wait->counted = counted;
+    pthread_mutex_unlock(&waits.lock);
+}
+
+apr_uint16_t rt_park_counted(apr_uint64_t key)
+{
+    apr_uint16_t counted = 0;
+    const rt_wait *wait;
+
+    pthread_mutex_lock(&waits.lock);
+    for (wait = waits.groups[key % GROUPS]; wait; wait = wait->next) {
+        counted += wait->key == key && wait->counted;
+    }
+    pthread_mutex_unlock(&waits.lock);
+    return counted;
+}
+
 /* prefork runs child_stopping only when the request is over: there the MPM's state is the word. */
 int rt_park_draining(void)
 {
@@ -137,11 +158,15 @@ static void child_init(apr_pool_t *p, server_rec *s)
     pthread_condattr_setclock(&waits.clock, CLOCK_MONOTONIC);
 }
 
-/* The child goes: everybody is answered now, and asked to come back elsewhere. */
-static void child_stopping(apr_pool_t *p, int graceful)
+void rt_park_drain(void)
 {
     atomic_store(&waits.draining, 1);
     rt_park_wake(0);
+}
+
+static void child_stopping(apr_pool_t *p, int graceful)
+{
+    rt_park_drain();
 }
 
 void rt_park_register(apr_pool_t *p)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "og_hooks.h"
+
 #define WINDOW   8 /* slots that an org may live in */
 #define PADDING  APR_UINT64_MAX /* id of a filler up to the ring's end */
 
@@ -198,6 +200,7 @@ static void make_room(rt_ring *ring, apr_uint64_t size)
             ring->evicted++;
         }
         ring->tail += oldest->size;
+        og_hooks_crash_point();
     }
 }
 
@@ -212,8 +215,11 @@ static apr_uint64_t reserve(rt_ring *ring, apr_uint64_t size)
         make_room(ring, left);
         filler = record_at(ring, ring->head);
         filler->id = PADDING;
+        og_hooks_crash_point();
         filler->size = (apr_uint32_t)left;
+        og_hooks_crash_point();
         ring->head += left;
+        og_hooks_crash_point();
     }
     make_room(ring, size);
     return ring->head;
@@ -221,6 +227,7 @@ static apr_uint64_t reserve(rt_ring *ring, apr_uint64_t size)
 
 static void put(char **to, const char *from, apr_size_t len)
 {
+    og_hooks_crash_point();
     if (len) {
         memcpy(*to, from, len);
         *to += len;
@@ -234,12 +241,16 @@ static void begin(rt_ring *ring, const rt_ring_slot *slot)
     ring->intent.head = ring->head;
     ring->intent.last_id = ring->last_id;
     ring->intent.floor = ring->floor;
+    og_hooks_crash_point();
     __atomic_store_n(&ring->intent.active, 1, __ATOMIC_SEQ_CST);
+    og_hooks_crash_point();
 }
 
 static void commit(rt_ring *ring)
 {
+    og_hooks_crash_point();
     __atomic_store_n(&ring->intent.active, 0, __ATOMIC_SEQ_CST);
+    og_hooks_crash_point();
 }
 
 /* The ring's size too is a multiple of a record's header: a filler always has room for its own */
@@ -253,7 +264,9 @@ static void take_slot(rt_ring *ring, rt_ring_slot *slot, const rt_ring_key *key)
     if (slot->newest_id > ring->floor) {
         ring->floor = slot->newest_id;
     }
+    og_hooks_crash_point();
     memset(slot, 0, sizeof(*slot));
+    og_hooks_crash_point();
     slot->org = key->org;
     memcpy(slot->domain, key->domain, strlen(key->domain));
     slot->newest_id = ring->floor;
@@ -267,6 +280,7 @@ static void write_record(rt_ring *ring, rt_ring_slot *slot, const rt_ring_event 
     char *to = (char *)(record + 1);
 
     memset(record, 0, sizeof(*record));
+    og_hooks_crash_point();
     record->id = ring->last_id + 1;
     record->prev = slot->newest;
     record->prev_id = slot->newest_id;
@@ -281,9 +295,13 @@ static void write_record(rt_ring *ring, rt_ring_slot *slot, const rt_ring_event 
     put(&to, event->event_id, record->event_id_len);
     put(&to, event->coalesce, record->coalesce_len);
     put(&to, event->json, event->json_len);
+    og_hooks_crash_point();
     slot->newest = at + 1;
+    og_hooks_crash_point();
     slot->newest_id = record->id;
+    og_hooks_crash_point();
     ring->last_id = record->id;
+    og_hooks_crash_point();
     ring->head = at + size;
 }
 
@@ -365,11 +383,14 @@ int rt_ring_repair(rt_ring *ring)
     }
     /* tail stays: records it passed may be overwritten already */
     slots_of(ring)[ring->intent.index] = ring->intent.slot;
+    og_hooks_crash_point();
     ring->head = ring->intent.head;
+    og_hooks_crash_point();
     if (ring->tail > ring->head) {
         ring->head = ring->tail;
     }
     ring->last_id = ring->intent.last_id;
+    og_hooks_crash_point();
     ring->floor = ring->intent.floor;
     commit(ring);
     return 1;

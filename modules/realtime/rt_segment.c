@@ -11,6 +11,7 @@
 #include "rt.h"
 
 #include "og_clock.h"
+#include "og_hooks.h"
 #include "og_lock.h"
 #include "rest_retained.h"
 
@@ -21,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 1
+#define LAYOUT 2
 
 /* A holder needs microseconds; one that was stopped is not waited for (F03) */
 #define LOCK_WITHIN apr_time_from_msec(100)
@@ -78,12 +79,14 @@ static int fill(const shard_shape *shape)
         || RAND_bytes(shared->secret, sizeof(shared->secret)) != 1) {
         return 0;
     }
+    og_hooks_seed(shared->seed, sizeof(shared->seed));
     for (i = 0; i < SHARDS; i++) {
         /* the epoch is random, so that one of another life of the segment is not taken for ours */
         if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1
             || og_lock_init((pthread_mutex_t *)shard_of(i)) != 0) {
             return 0;
         }
+        og_hooks_seed((unsigned char *)(random + 1), 2 * sizeof(random[0]));
         rt_interest_init(shard_of(i) + interest_at, shape->buckets);
         rt_ring_init(shard_of(i) + ring_at, shape->slots, shape->data, random[0], random + 1);
     }
@@ -166,6 +169,18 @@ int rt_segment_forget(int child)
         rt_segment_unlock(i);
     }
     return all;
+}
+
+int rt_segment_recount(int shard, int child)
+{
+    rt_shard locked;
+
+    if (!rt_segment_lock(shard, &locked)) {
+        return 0;
+    }
+    rt_interest_recount(locked.interest, child, rt_park_counted);
+    rt_segment_unlock(shard);
+    return 1;
 }
 
 void rt_segment_keep(rt_ring_keep *keep)

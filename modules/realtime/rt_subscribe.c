@@ -39,6 +39,7 @@ typedef struct poll_state {
     int events;
     int more;
     gap_reason gap;
+    rt_wait *wait;             /* while it is parked */
     int waiting;               /* counted among who waits for the org */
     apr_int64_t oldest;        /* monotonic: when the oldest event of the reply was published */
     apr_time_t began;
@@ -145,6 +146,7 @@ static scan_result scan(poll_state *poll, int stay)
             poll->waiting = rt_interest_count(locked.interest, poll->place.key)
                                 < (apr_uint64_t)rt_conf()->max_waiters
                             && rt_interest_join(locked.interest, poll->place.key, rt_bell_child());
+            rt_park_count(poll->wait, poll->waiting);
             result = poll->waiting ? NOTHING : FULL;
         }
     }
@@ -156,11 +158,19 @@ static void stop_waiting(poll_state *poll)
 {
     rt_shard locked;
 
-    if (poll->waiting && rt_segment_lock(poll->place.shard, &locked)) {
-        rt_interest_leave(locked.interest, poll->place.key, rt_bell_child());
-        rt_segment_unlock(poll->place.shard);
+    if (!poll->waiting) {
+        return;
     }
     poll->waiting = 0;
+    if (rt_segment_lock(poll->place.shard, &locked)) {
+        rt_interest_leave(locked.interest, poll->place.key, rt_bell_child());
+        rt_park_count(poll->wait, 0);
+        rt_segment_unlock(poll->place.shard);
+    }
+    else {
+        rt_park_count(poll->wait, 0);
+        rt_bell_owe(poll->place.shard);
+    }
 }
 
 /* Whether the client has hung up: a read of nothing where nothing was sent. */
@@ -180,17 +190,17 @@ static int is_gone(const request_rec *r)
 /* Parks until there is something to say. */
 static scan_result park(poll_state *poll, apr_time_t until)
 {
-    rt_wait *wait = rt_park_join(poll->r->pool, poll->place.key);
     scan_result result;
 
-    if (!wait) {
+    poll->wait = rt_park_join(poll->r->pool, poll->place.key);
+    if (!poll->wait) {
         return FULL;
     }
     result = scan(poll, 1);
     while (result == NOTHING && og_clock_mono() < until && !rt_park_draining()) {
         apr_time_t look = og_clock_mono() + (poll->waiting ? LOOK_EVERY : LOOK_UNRUNG);
 
-        rt_park_sleep(wait, look < until ? look : until);
+        rt_park_sleep(poll->wait, look < until ? look : until);
         if (is_gone(poll->r)) {
             poll->r->connection->aborted = 1;
             break;
@@ -205,11 +215,11 @@ static scan_result park(poll_state *poll, apr_time_t until)
 
         last = last < until ? last : until;
         while (og_clock_mono() < last && !rt_park_draining()) {
-            rt_park_sleep(wait, last);
+            rt_park_sleep(poll->wait, last);
         }
         scan(poll, 0); /* whatever it comes to: there is something to say already */
     }
-    rt_park_leave(wait);
+    rt_park_leave(poll->wait);
     return result;
 }
 

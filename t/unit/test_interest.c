@@ -111,6 +111,32 @@ static void a_dead_child_is_forgotten_everywhere_and_nobody_else_is(void **state
     free(table);
 }
 
+/* Of the even keys one poll is left, of the others none */
+static apr_uint16_t one_of_the_even(apr_uint64_t key)
+{
+    return key % 2 == 0;
+}
+
+static void a_child_counts_anew_what_it_could_not_take_back(void **state)
+{
+    rt_interest *table = make(4);
+    apr_uint64_t key;
+
+    for (key = 1; key <= 4; key++) {
+        assert_true(rt_interest_join(table, key, 7));
+        assert_true(rt_interest_join(table, key, 7));
+        assert_true(rt_interest_join(table, key, 8));
+    }
+    rt_interest_recount(table, 7, one_of_the_even);
+    for (key = 1; key <= 4; key++) {
+        assert_int_equal(rt_interest_count(table, key), key % 2 ? 1 : 2);
+        assert_int_equal(rt_interest_children(table, key), key % 2 ? 1 << 8 : 3 << 7);
+    }
+    rt_interest_recount(table, 9, one_of_the_even);
+    assert_int_equal(rt_interest_count(table, 6), 0); /* nobody joins by being counted */
+    free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +146,7 @@ int main(void)
         cmocka_unit_test(a_full_bucket_refuses_and_room_is_used_again),
         cmocka_unit_test(a_child_may_have_65535_polls_a_key_and_no_more),
         cmocka_unit_test(a_dead_child_is_forgotten_everywhere_and_nobody_else_is),
+        cmocka_unit_test(a_child_counts_anew_what_it_could_not_take_back),
     };
 
     return unit_run(tests);

@@ -127,6 +127,7 @@ sub start {
     my $httpd = Apache::TestConfig->thaw->{vars}{httpd};
     $self->{pid} = fork // die "fork: $!";
     if (!$self->{pid}) {
+        setpgrp;        # prefork's parent ends its children by ending its group
         %ENV = (%ENV, %{ $opt{env} // {} });
         open STDOUT, '>>', "$dir/output";
         open STDERR, '>&', \*STDOUT;

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+package My::Hooks;
+
+# The test hooks of a server (og_hooks.h): crash points, clock, seed. For builds configured with
+# --enable-test-hooks; t/TEST leaves t/crash out of any other.
+#
+#   my $hooks = My::Hooks->new;   $httpd->start(env => $hooks->env);
+#   $hooks->arm(7, 'KILL');       # the seventh crash point from now on strikes
+#   $hooks->struck;               # the pid that it struck, or 0
+#   $hooks->clock(3600);          # seconds
+
+use strict;
+use warnings FATAL => 'all';
+use Config ();
+use File::Temp ();
+
+my @names = split ' ', $Config::Config{sig_name};
+my %number = map { $names[$_] => $_ } 0 .. $#names;
+
+sub new {
+    my $class = shift;
+    my $file = File::Temp->new(TEMPLATE => 'hooks.XXXXXX', TMPDIR => 1);
+    my $self = bless { file => $file }, $class;
+    syswrite $file, pack('l4 q', 0, 0, 0, 0, 0) or die "hooks: $!";
+    return $self;
+}
+
+# For the server's environment. ASan would report a SEGV that is meant.
+sub env {
+    my $self = shift;
+    my %env = (ORGSCALE_TEST_HOOKS => "$self->{file}");
+    $env{ASAN_OPTIONS} = "$ENV{ASAN_OPTIONS}:handle_segv=0" if $ENV{ASAN_OPTIONS};
+    return \%env;
+}
+
+sub put {
+    my ($self, $offset, $bytes) = @_;
+    sysseek $self->{file}, $offset, 0 or die "hooks: $!";
+    syswrite($self->{file}, $bytes) == length $bytes or die "hooks: $!";
+    return;
+}
+
+sub got {
+    my ($self, $offset) = @_;
+    sysseek $self->{file}, $offset, 0 or die "hooks: $!";
+    sysread($self->{file}, my $bytes, 4) == 4 or die "hooks: $!";
+    return unpack 'l', $bytes;
+}
+
+sub arm {
+    my ($self, $nth, $signal) = @_;
+    $self->put(4, pack 'l l', $number{$signal}, 0);
+    $self->put(0, pack 'l', $nth);
+    return;
+}
+
+sub disarm { return $_[0]->put(0, pack 'l', 0) }
+sub struck { return $_[0]->got(8) }
+sub clock  { return $_[0]->put(16, pack 'q', $_[1] * 1_000_000) }
+
+1;
