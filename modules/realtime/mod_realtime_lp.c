@@ -8,8 +8,10 @@ static void hooks(apr_pool_t *p)
     rt_config_register(p);
     rt_segment_register(p);
     rt_caller_register(p);
-    rt_park_register(p);
+    rt_waits_register(p);
+    rt_park_cond_register(p);
     rt_bell_register(p);
+    rt_waitio_register(p);
     rt_orphan_register(p);
     rt_subscribe_register(p);
     rt_publish_register(p);

@@ -16,6 +16,7 @@
 #include <httpd.h>
 #include <http_config.h>
 #include <http_log.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 extern module AP_MODULE_DECLARE_DATA realtime_lp_module;
@@ -39,6 +40,7 @@ typedef struct rt_server_conf {
     apr_int64_t max_waiters;         /* RealtimeMaxWaiters */
     apr_int64_t max_parked;          /* RealtimeMaxParked; 0: two thirds of the threads there are */
     const char *cursor_secret;       /* RealtimeCursorSecret: RT_SECRET_LEN bytes, or NULL */
+    int waitio;                      /* RealtimePark: OG_UNSET (auto), 0, 1 */
 } rt_server_conf;
 
 typedef struct rt_dir_conf {
@@ -57,6 +59,15 @@ void rt_config_register(apr_pool_t *p);
 
 /* The main server's, with defaults filled in; there from post_config on. */
 const rt_server_conf *rt_conf(void);
+
+/* How polls are parked, and how many there is room for: a third of it is left to other requests. */
+typedef struct rt_places {
+    int waitio;       /* the MPM watches their sockets */
+    int a_child;      /* polls that a child parks */
+    apr_int64_t all;  /* polls that all children can */
+} rt_places;
+
+const rt_places *rt_places_get(void);
 
 /* Whether RealtimeDomain names it anywhere. */
 int rt_domain_known(const char *domain);
@@ -109,6 +120,9 @@ rt_counters *rt_segment_counters(void);
 /* This child's number, or -1 when all are taken: its polls look for themselves. */
 int rt_bell_child(void);
 
+/* Have this child's notifier look around. */
+void rt_bell_nudge(void);
+
 /* Ring the children that have polls waiting for an entry. Without any shard's lock. */
 void rt_bell_ring(apr_uint32_t children, apr_uint64_t key);
 
@@ -125,31 +139,61 @@ void rt_bell_init(rt_bell *bells);
 void rt_bell_attach(rt_bell *bells);
 void rt_bell_register(apr_pool_t *p);
 
-/* rt_park.h's interface, in rt_park_cond.c: polls of this child that wait */
+typedef struct rt_poll rt_poll; /* rt_poll.h */
 
-typedef struct rt_wait rt_wait;
+/* rt_waits.c: who waits in this child */
 
-/* Join those who wait for a key; NULL where no more may be parked. */
-rt_wait *rt_park_join(apr_pool_t *p, apr_uint64_t key);
+/* A poll that waits, however it does. */
+typedef struct rt_wait {
+    struct rt_wait *next, **link;   /* under the table's lock */
+    apr_uint64_t key;
+    int counted;                    /* under the table's lock: in the store's who-waits, too */
+    void (*ring)(struct rt_wait *); /* there is news; under the table's lock, so it must not block */
+} rt_wait;
 
-/* Sleep until the bell rings for the key, the child drains, or the time is there. */
-void rt_park_sleep(rt_wait *wait, apr_time_t until);
-void rt_park_leave(rt_wait *wait);
+/* Join those who wait for wait->key; 0 where no more may be parked. */
+int rt_waits_join(rt_wait *wait);
+void rt_waits_leave(rt_wait *wait); /* harmless when it has left */
 
 /* Whether a poll is counted in who-waits: set under its shard's lock, cleared by its own thread. */
-void rt_park_count(rt_wait *wait, int counted);
+void rt_waits_count(rt_wait *wait, int counted);
 
 /* This child's polls of a key that are. */
-apr_uint16_t rt_park_counted(apr_uint64_t key);
+apr_uint16_t rt_waits_counted(apr_uint64_t key);
 
 /* The bell rang for a key; 0: for all. */
-void rt_park_wake(apr_uint64_t key);
-int rt_park_draining(void);
+void rt_waits_ring(apr_uint64_t key);
 
 /* The child goes: answer everybody now, and park nobody any more. */
-void rt_park_drain(void);
+void rt_waits_drain(void);
+int rt_waits_draining(void);
 
-void rt_park_register(apr_pool_t *p);
+/* The table's lock, which also guards how each poll waits. Taken behind a shard's lock or alone,
+ * never held across I/O. */
+void rt_waits_lock(void);
+void rt_waits_unlock(void);
+pthread_mutex_t *rt_waits_mutex(void); /* for conditions */
+
+/* How many polls this child may park. */
+void rt_waits_most(int most);
+void rt_waits_register(apr_pool_t *p);
+
+/* rt_park_cond.c: a poll waits in its worker thread. @return what it came to (rt_look) */
+int rt_park_cond(rt_poll *poll);
+void rt_park_cond_register(apr_pool_t *p);
+
+/* rt_park_waitio.c: the MPM watches the socket, and no thread waits */
+
+/* A client that polls comes back on its connection: it is not to be closed when threads are few. */
+void rt_waitio_expect(const conn_rec *c);
+
+/* 1: the poll is taken, and its handler returns SUSPENDED. 0: not on this connection. */
+int rt_waitio_takes(rt_poll *poll);
+
+/* Notifier: answer who was rung, whose time has come, or everybody when the child drains.
+ * @return when it wants to be called again, monotonic */
+apr_time_t rt_waitio_turn(void);
+void rt_waitio_register(apr_pool_t *p);
 
 /* rt_orphan.c: children whose parent was killed */
 

@@ -236,26 +236,46 @@ static void pay(void)
     }
 }
 
-static void *listen_run(void *unused)
+void rt_bell_nudge(void)
+{
+    apr_uint64_t one = 1;
+
+    if (self >= 0 && write(fds[self], &one, sizeof(one)) < 0) {
+        return; /* full: it has not looked yet, and will */
+    }
+}
+
+/* Sleep until the bell rings or the time is there. */
+static void sleep_until(apr_time_t until)
 {
     struct pollfd bell = { fds[self], POLLIN, 0 };
-    apr_uint64_t keys[NEWS_MAX], rings;
-    apr_time_t look_at = og_clock_mono();
+    apr_time_t left = until - og_clock_mono();
+    apr_uint64_t rings;
+
+    if (poll(&bell, 1, left > 0 ? (int)apr_time_as_msec(left) + 1 : 0) > 0
+        && read(bell.fd, &rings, sizeof(rings)) < 0) {
+        return; /* nothing in it: somebody else's */
+    }
+}
+
+static void *listen_run(void *unused)
+{
+    apr_time_t look_at = og_clock_mono(), turn_at = look_at;
+    apr_uint64_t keys[NEWS_MAX];
 
     apr_setup_signal_thread();
     while (!atomic_load(&stopping)) {
         apr_uint32_t count, i;
 
-        if (poll(&bell, 1, 1000) > 0 && read(bell.fd, &rings, sizeof(rings)) < 0) {
-            continue;
-        }
+        sleep_until(turn_at < look_at ? turn_at : look_at);
         count = take_news(&bells[self], keys);
         for (i = 0; i < count && count <= NEWS_MAX; i++) {
-            rt_park_wake(keys[i]);
+            rt_waits_ring(keys[i]);
         }
         if (count > NEWS_MAX) {
-            rt_park_wake(0);
+            rt_waits_ring(0);
         }
+        turn_at = rt_waitio_turn();
         if (og_clock_mono() >= look_at) {
             rt_orphan_look();
             reap();

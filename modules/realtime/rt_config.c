@@ -17,6 +17,7 @@ static const apr_interval_time_t second = APR_USEC_PER_SEC;
 
 /* Process: what rt_conf() gives, and the domains that any location named; set at configuration. */
 static rt_server_conf effective;
+static rt_places places;
 static char domains[RT_DOMAINS_MAX][RT_DOMAIN_SIZE];
 static int domain_count;
 
@@ -29,6 +30,7 @@ void *rt_server_create(apr_pool_t *p, server_rec *s)
     conf->event_ttl = OG_UNSET;
     conf->max_waiters = OG_UNSET;
     conf->max_parked = OG_UNSET;
+    conf->waitio = OG_UNSET;
     return conf;
 }
 
@@ -48,6 +50,7 @@ void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->max_waiters = set_or(add->max_waiters, base->max_waiters);
     conf->max_parked = set_or(add->max_parked, base->max_parked);
     conf->cursor_secret = add->cursor_secret ? add->cursor_secret : base->cursor_secret;
+    conf->waitio = (int)set_or(add->waitio, base->waitio);
     return conf;
 }
 
@@ -79,6 +82,11 @@ const rt_dir_conf *rt_dir(const request_rec *r)
 const rt_server_conf *rt_conf(void)
 {
     return &effective;
+}
+
+const rt_places *rt_places_get(void)
+{
+    return &places;
 }
 
 int rt_domain_known(const char *domain)
@@ -196,10 +204,13 @@ static const char *set_log_idle(cmd_parms *cmd, void *confv, const char *arg)
 
 static const char *set_park(cmd_parms *cmd, void *unused, const char *arg)
 {
-    return global(cmd, !strcmp(arg, "auto") || !strcmp(arg, "condvar")
+    rt_server_conf *conf = server_conf(cmd);
+
+    conf->waitio = !strcmp(arg, "waitio") ? 1 : !strcmp(arg, "condvar") ? 0 : OG_UNSET;
+    return global(cmd, conf->waitio != OG_UNSET || !strcmp(arg, "auto")
                            ? NULL
-                           : apr_psprintf(cmd->temp_pool, "expected auto or condvar, not \"%.40s\"",
-                                          arg));
+                           : apr_psprintf(cmd->temp_pool,
+                                          "expected auto, waitio or condvar, not \"%.40s\"", arg));
 }
 
 const command_rec rt_cmds[] = {
@@ -221,7 +232,7 @@ const command_rec rt_cmds[] = {
                   "polls parked in all children (two thirds of the threads)"),
     AP_INIT_TAKE1("RealtimeCursorSecret", set_cursor_secret, NULL, RSRC_CONF,
                   "file:PATH of 32 random bytes that sign cursors, the same on all nodes"),
-    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto or condvar (auto)"),
+    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto, waitio or condvar (auto)"),
     { NULL }
 };
 
@@ -231,31 +242,91 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
-/* Before rt_segment.c's: defaults filled in, contradictions said. */
-static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+static int can_waitio(void)
 {
-    const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
-    int threads = 1, daemons = 1;
+#ifdef AP_MPMQ_CAN_WAITIO
+    int can = 0;
+
+    return ap_mpm_query(AP_MPMQ_CAN_WAITIO, &can) == APR_SUCCESS && can;
+#else
+    return 0;
+#endif
+}
+
+/* AsyncRequestWorkerFactor, which the MPM tells nobody: connections a child takes for each of its
+ * idle threads */
+static int worker_factor(void)
+{
+    const ap_directive_t *each;
+    double factor = 2;
+
+    for (each = ap_conftree; each; each = each->next) {
+        if (!strcasecmp(each->directive, "AsyncRequestWorkerFactor")) {
+            factor = strtod(each->args, NULL);
+        }
+    }
+    return factor > 1 && factor < 1000000 ? (int)factor : 1;
+}
+
+static void count_places(const rt_server_conf *conf)
+{
+    int threads = 1, daemons = 1, each;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &daemons);
+    places.waitio = conf->waitio != 0 && can_waitio();
+    each = (threads > 1 ? threads : 1) * (places.waitio ? 1 + worker_factor() : 1);
+    places.a_child = each > 1 ? each * 2 / 3 : 1;
+    places.all = (apr_int64_t)daemons * each * 2 / 3;
+}
+
+/* Contradictions, said at config test; the first of a start's two passes says them. */
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
+
+    count_places(conf);
+    if (conf->waitio == 1 && !places.waitio) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, OGLOGNO(1509)
+                     "RealtimePark waitio: expected the event MPM of httpd 2.4.63 or later");
+        return !OK;
+    }
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    if (conf->max_parked != OG_UNSET && conf->max_parked > places.all) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1510)
+                     "RealtimeMaxParked %" APR_INT64_T_FMT ": expected at most %" APR_INT64_T_FMT
+                     ", two thirds of what all children hold (ThreadsPerChild, ServerLimit, "
+                     "AsyncRequestWorkerFactor)", conf->max_parked, places.all);
+    }
+    if (conf->event_ttl != OG_UNSET && conf->event_ttl < 25 * second) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1502)
+                     "events live shorter (%d s) than a poll may last: clients that pause lose "
+                     "events (RealtimeEventTTL)", (int)apr_time_sec(conf->event_ttl));
+    }
+    return OK;
+}
+
+/* Before rt_segment.c's: defaults filled in. */
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
+
+    count_places(conf);
     effective.buffer_size = set_or(conf->buffer_size, 200);
     effective.buffer_memory = set_or(conf->buffer_memory, 64 * MIB);
     effective.event_ttl = set_or(conf->event_ttl, 120 * second);
     effective.max_waiters = set_or(conf->max_waiters, 5000);
-    effective.max_parked = set_or(conf->max_parked,
-                                  (apr_int64_t)daemons * (threads > 1 ? threads : 1) * 2 / 3);
+    effective.max_parked = set_or(conf->max_parked, places.all);
     effective.cursor_secret = conf->cursor_secret;
-    if (effective.event_ttl < 25 * second) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1502)
-                     "events live shorter (%d s) than a poll may last: clients that pause lose "
-                     "events (RealtimeEventTTL)", (int)apr_time_sec(effective.event_ttl));
-    }
     return OK;
 }
 
 void rt_config_register(apr_pool_t *p)
 {
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    /* behind the MPM's, which puts its numbers right */
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_LAST);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_FIRST);
 }

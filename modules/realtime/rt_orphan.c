@@ -45,7 +45,7 @@ void rt_orphan_look(void)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf, OGLOGNO(1507)
                      "the parent process %" APR_PID_T_FMT " is gone: this child answers its polls "
                      "and ends", parent);
-        rt_park_drain();
+        rt_waits_drain();
         shut_listeners();
     }
     else if (og_clock_mono() - alone_since > LEAVE_WITHIN) {

@@ -1,150 +1,115 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* Parking by condition variable: a poll waits in its worker thread (parking.md). For MPMs that
- * can't wait for a socket without one.
- *
- * waits.lock guards the table of waiting polls of this child. It is taken behind a shard's lock or
- * alone, never the other way round, and never held across I/O. */
-#include "rt.h"
+ * can't wait for a socket without one, and for HTTP/2, whose streams have none of their own. */
+#include "rt_poll.h"
 
 #include "og_clock.h"
 
 #include <ap_mpm.h>
-#include <mpm_common.h>
+#include <apr_portable.h>
+#include <http_core.h>
+#include <sys/socket.h>
 
-#define GROUPS 1024
+/* How often a parked poll looks whether its client is still there, and for events where the child
+ * has no doorbell */
+#define LOOK_EVERY  APR_USEC_PER_SEC
+#define LOOK_UNRUNG apr_time_from_msec(250)
 
-struct rt_wait {
-    rt_wait *next, **link;
-    apr_uint64_t key;
+typedef struct cond_wait {
+    rt_wait wait; /* first */
     pthread_cond_t rung;
-    int woken;   /* under lock */
-    int counted; /* under lock */
-};
+    int woken;    /* under the table's lock */
+} cond_wait;
 
 /* child: */
-static struct {
-    pthread_mutex_t lock;
-    pthread_condattr_t clock;
-    rt_wait *groups[GROUPS]; /* under lock */
-    int parked;              /* under lock */
-    int most;                /* how many this child may park */
-    atomic_int draining;
-} waits = { .lock = PTHREAD_MUTEX_INITIALIZER };
+static pthread_condattr_t monotonic;
+static int most; /* threads that may wait: a third is kept for everything that is no poll */
+static atomic_int asleep;
+
+static void ring(rt_wait *wait)
+{
+    cond_wait *own = (cond_wait *)wait;
+
+    own->woken = 1;
+    pthread_cond_signal(&own->rung);
+}
 
 static apr_status_t forget(void *data)
 {
-    rt_park_leave(data);
+    rt_waits_leave(data);
+    /* the condition is not destroyed: it has nothing to free, and a prefork child that is killed
+     * while it waits gets here from a signal handler, inside that very wait */
     return APR_SUCCESS;
 }
 
-/* A third of the threads is kept for everything that is no poll, and RealtimeMaxParked holds for
- * all children. Under lock: polls that come at once must not all find the last place free. */
-static int admits(void)
-{
-    return waits.parked < waits.most && rt_bell_parked_total() < rt_conf()->max_parked;
-}
-
-rt_wait *rt_park_join(apr_pool_t *p, apr_uint64_t key)
-{
-    rt_wait *wait = apr_pcalloc(p, sizeof(*wait));
-    rt_wait **group = &waits.groups[key % GROUPS];
-
-    wait->key = key;
-    pthread_mutex_lock(&waits.lock);
-    if (!admits()) {
-        pthread_mutex_unlock(&waits.lock);
-        return NULL;
-    }
-    pthread_cond_init(&wait->rung, &waits.clock);
-    wait->next = *group;
-    wait->link = group;
-    if (wait->next) {
-        wait->next->link = &wait->next;
-    }
-    *group = wait;
-    waits.parked++;
-    rt_bell_parked(1);
-    pthread_mutex_unlock(&waits.lock);
-    apr_pool_cleanup_register(p, wait, forget, apr_pool_cleanup_null);
-    return wait;
-}
-
-void rt_park_leave(rt_wait *wait)
-{
-    pthread_mutex_lock(&waits.lock);
-    if (!wait->link) {
-        pthread_mutex_unlock(&waits.lock);
-        return;
-    }
-    *wait->link = wait->next;
-    if (wait->next) {
-        wait->next->link = wait->link;
-    }
-    wait->link = NULL;
-    waits.parked--;
-    pthread_mutex_unlock(&waits.lock);
-    rt_bell_parked(-1);
-    /* the condition is not destroyed: it has nothing to free, and a prefork child that is killed
-     * while it waits gets here from a signal handler, inside that very wait */
-}
-
-void rt_park_sleep(rt_wait *wait, apr_time_t until)
+static void sleep_until(cond_wait *own, apr_time_t until)
 {
     struct timespec at = { (time_t)apr_time_sec(until), (long)apr_time_usec(until) * 1000 };
 
-    pthread_mutex_lock(&waits.lock);
-    while (!wait->woken && !atomic_load(&waits.draining)
-           && !pthread_cond_timedwait(&wait->rung, &waits.lock, &at)) {
+    rt_waits_lock();
+    while (!own->woken && !rt_waits_draining()
+           && !pthread_cond_timedwait(&own->rung, rt_waits_mutex(), &at)) {
     }
-    wait->woken = 0;
-    pthread_mutex_unlock(&waits.lock);
+    own->woken = 0;
+    rt_waits_unlock();
 }
 
-void rt_park_wake(apr_uint64_t key)
+/* Whether the client has hung up: a read of nothing where nothing was sent. */
+static int is_gone(const request_rec *r)
 {
-    apr_uint64_t first = key ? key % GROUPS : 0, last = key ? first : GROUPS - 1, i;
-    rt_wait *wait;
+    apr_socket_t *socket = ap_get_conn_socket(r->connection);
+    apr_os_sock_t fd;
+    char byte;
 
-    pthread_mutex_lock(&waits.lock);
-    for (i = first; i <= last; i++) {
-        for (wait = waits.groups[i]; wait; wait = wait->next) {
-            if (!key || wait->key == key) {
-                wait->woken = 1;
-                pthread_cond_signal(&wait->rung);
-            }
+    if (r->connection->aborted || !socket || r->connection->master
+        || apr_os_sock_get(&fd, socket) != APR_SUCCESS) {
+        return r->connection->aborted;
+    }
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static rt_look park(rt_poll *poll)
+{
+    cond_wait *own = apr_pcalloc(poll->r->pool, sizeof(*own));
+    apr_time_t last;
+    rt_look look;
+
+    own->wait.key = poll->place.key;
+    own->wait.ring = ring;
+    pthread_cond_init(&own->rung, &monotonic);
+    if (!rt_waits_join(&own->wait)) {
+        return RT_FULL;
+    }
+    apr_pool_cleanup_register(poll->r->pool, own, forget, apr_pool_cleanup_null);
+    poll->wait = &own->wait;
+    look = rt_poll_look(poll, 1);
+    while (look == RT_NOTHING && og_clock_mono() < poll->until && !rt_waits_draining()) {
+        apr_time_t next = og_clock_mono() + (poll->waiting ? LOOK_EVERY : LOOK_UNRUNG);
+
+        sleep_until(own, next < poll->until ? next : poll->until);
+        look = is_gone(poll->r) ? RT_GONE : rt_poll_look(poll, 1);
+    }
+    rt_poll_stop_waiting(poll);
+    if (rt_poll_lingers(poll, look, &last)) {
+        while (og_clock_mono() < last && !rt_waits_draining()) {
+            sleep_until(own, last);
         }
+        rt_poll_look(poll, 0); /* whatever it comes to: there is something to say already */
     }
-    pthread_mutex_unlock(&waits.lock);
+    rt_waits_leave(&own->wait);
+    return look;
 }
 
-void rt_park_count(rt_wait *wait, int counted)
+int rt_park_cond(rt_poll *poll)
 {
-    pthread_mutex_lock(&waits.lock);
-    wait->counted = counted;
-    pthread_mutex_unlock(&waits.lock);
-}
+    rt_look look = RT_FULL;
 
-apr_uint16_t rt_park_counted(apr_uint64_t key)
-{
-    apr_uint16_t counted = 0;
-    const rt_wait *wait;
-
-    pthread_mutex_lock(&waits.lock);
-    for (wait = waits.groups[key % GROUPS]; wait; wait = wait->next) {
-        counted += wait->key == key && wait->counted;
+    if (atomic_fetch_add(&asleep, 1) < most) {
+        look = park(poll);
     }
-    pthread_mutex_unlock(&waits.lock);
-    return counted;
-}
-
-/* prefork runs child_stopping only when the request is over: there the MPM's state is the word. */
-int rt_park_draining(void)
-{
-    int state;
-
-    return atomic_load(&waits.draining)
-           || (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING);
+    atomic_fetch_sub(&asleep, 1);
+    return look;
 }
 
 static void child_init(apr_pool_t *p, server_rec *s)
@@ -152,25 +117,14 @@ static void child_init(apr_pool_t *p, server_rec *s)
     int threads = 1;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    /* prefork: one poll a process; RealtimeMaxParked alone keeps processes free */
-    waits.most = threads > 1 ? threads * 2 / 3 : 1;
-    pthread_condattr_init(&waits.clock);
-    pthread_condattr_setclock(&waits.clock, CLOCK_MONOTONIC);
+    /* prefork has one poll a process, and RealtimeMaxParked alone keeps processes free */
+    most = threads > 1 ? threads * 2 / 3 : 1;
+    rt_waits_most(most);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 }
 
-void rt_park_drain(void)
-{
-    atomic_store(&waits.draining, 1);
-    rt_park_wake(0);
-}
-
-static void child_stopping(apr_pool_t *p, int graceful)
-{
-    rt_park_drain();
-}
-
-void rt_park_register(apr_pool_t *p)
+void rt_park_cond_register(apr_pool_t *p)
 {
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_FIRST);
-    ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -178,7 +178,7 @@ int rt_segment_recount(int shard, int child)
     if (!rt_segment_lock(shard, &locked)) {
         return 0;
     }
-    rt_interest_recount(locked.interest, child, rt_park_counted);
+    rt_interest_recount(locked.interest, child, rt_waits_counted);
     rt_segment_unlock(shard);
     return 1;
 }

@@ -31,7 +31,7 @@ my @refused = (
     (map { ["RealtimeDomain $_", qr/RealtimeDomain: expected a name of 1 to 31/] } '" "', 'a.b', '"a b"', 'a/b', 'x' x 32),
     (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: expected file:PATH, a readable file of at least 32/] }
         'secret', 'file:/nowhere', "file:$short", "file:$stage/t", '"file:"'),
-    (map { ["RealtimePark $_", qr/RealtimePark: expected auto or condvar/] } 'waitio', 'Auto', '" "'),
+    (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio or condvar/] } 'Waitio', 'Auto', '" "'),
     [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
         'RealtimeBufferSize 10', 'RealtimeBufferMemory 8M', 'RealtimeEventTTL 60s', 'RealtimeMaxWaiters 1', 'RealtimeMaxParked 1',
@@ -56,4 +56,14 @@ for my $lines (
     my ($accepted, $output) = config_test($lines);
     ok $accepted, 'accepted: ' . substr($lines =~ tr/\n/ /r, 0, 60) or diag $output;
 }
+my ($accepted, $output) = config_test("RealtimePark waitio\n");
+if (($ENV{TEST_MPM} // 'event') eq 'event') {
+    ok $accepted, 'waitio is there with event';
+}
+else {
+    ok !$accepted && $output =~ /OG1509: RealtimePark waitio: expected the event MPM/, 'waitio is refused without event';
+}
+like +(config_test("RealtimeMaxParked 10000000\n"))[1], qr/OG1510: RealtimeMaxParked 10000000: expected at most \d+,/,
+    'more polls than there are places are warned of';
+unlike +(config_test("RealtimeMaxParked 100\n"))[1], qr/OG1510/, 'fewer are not';
 done_testing;

@@ -51,6 +51,7 @@ while ($children < 2 && $round++ < 30) {
         push @took, $res->{at} - $sent;
         $slowest = $res->{at} - $sent if $res->{at} - $sent > $slowest;
     }
+    @polls = ();       # a poll that no thread waited for is logged when its connection goes on, or ends
     $children = children("wake$round", $cap);
 }
 cmp_ok $children, '>=', 2, "polls were parked in several children (round $round)";
@@ -130,7 +131,9 @@ cmp_ok $idle->{took}, '>', 0.8, 'but parked';
 publish('a', event($org, eventId => 'cap'));
 is join('/', map { ids(json_of(answer($_))) } @parked), join('/', ('cap') x $cap), 'the parked ones are served';
 
-# a flood of polls leaves threads to everybody else: most a child is two thirds of its 16
+# a flood of polls leaves room to everybody else: most a child is two thirds of its 16 threads, or of
+# the connections that it takes, three times as many, where a poll needs no thread
+my $share = ($ENV{TEST_MPM} // 'event') eq 'event' ? 32 : 10;
 my @flood = map { poll('a', caller_of(org => 5310 + $_), 'wait=6') } map { ($_) x 6 } 1 .. 20;
 ok wait_for(5, sub { metrics('a', caller_of(org => $org, role => 'admin'))->{totals}{parked} >= 10 }), 'a flood of polls parks';
 my $began = time;
@@ -138,7 +141,7 @@ is request('GET', '/index.html')->{status}, 200, 'a plain request is answered be
 cmp_ok time - $began, '<', 3, 'soon';
 is publish('a', event($org, eventId => 'flood'))->{status}, 202, 'and a write';
 my $most = metrics('a', caller_of(org => $org, role => 'admin'))->{totals}{parked};
-cmp_ok $most, '<=', 4 * 10, "no more than two thirds of the threads are parked ($most)";
+cmp_ok $most, '<=', 8 * $share, "no more than two thirds of the places are taken ($most)";
 is scalar(grep { my $res = answer($_); $res && $res->{status} == 200 } @flood), scalar @flood, 'every poll of the flood is answered';
 ok wait_for(5, sub { metrics('a', caller_of(org => $org, role => 'admin'))->{totals}{parked} == 0 }), 'and none stays behind';
 done_testing;

@@ -1,0 +1,648 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Parking without a thread: the handler returns SUSPENDED, and the MPM watches the socket
+ * (CONN_STATE_ASYNC_WAITIO, 2.4.63; parking.md has the sequence and why).
+ *
+ *   worker     BUSY ──handler──→ WANTS ──after the request's way through httpd──→ PARKED
+ *   notifier   PARKED ──rung, or its time has come──→ CLAIMED ──→ PARKED again, or ANSWERED
+ *   worker     readable: PARKED → BUSY (client gone, or it sends more), ANSWERED → BUSY
+ *
+ * Who may touch a connection and its request: the worker while BUSY or WANTS, the notifier while
+ * CLAIMED, nobody else; a worker that finds CLAIMED waits for its end. All of a parking under the
+ * lock of rt_waits.c. The notifier never touches c->cs, which is the MPM's. */
+#include "rt_poll.h"
+
+#include "og_clock.h"
+
+#include <ap_mpm.h>
+#include <apr_portable.h>
+#include <http_connection.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <mpm_common.h>
+#include <sys/socket.h>
+#include <util_filter.h>
+
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
+
+/* A core output filter with more than this in it blocks: the notifier must not (FlushMaxThreshold) */
+#define NOTIFIER_WRITES_MAX (60 * 1024)
+
+/* Deadlines are looked at so often */
+#define TICK apr_time_from_msec(50)
+
+/* The longest wait, in ticks, and a margin for linger */
+#define WHEEL 1024
+
+typedef enum { BUSY, WANTS, PARKED, CLAIMED, ANSWERED, IDLE } parking_state;
+
+/* A connection that may park polls. Of c->pool. */
+typedef struct parking {
+    rt_wait wait;                 /* first */
+    conn_rec *c;
+    apr_bucket_brigade *input;    /* worker: scratch */
+    rt_poll *poll;                /* NULL: no request is suspended */
+    parking_state state;
+    int inside;                   /* worker: our process_connection runs the others' */
+    int polls;                    /* worker: it has had one */
+    int rung;                     /* came while it was not PARKED, or is queued for the notifier */
+    int awaited;                  /* a worker waits for CLAIMED to end */
+    int by_worker;                /* the answer is too long for the notifier */
+    rt_look look;                 /* … and this is what it answers */
+    apr_time_t at;                /* when the notifier looks at it in any case */
+    int lingers;
+    struct parking *queued;       /* next of who was rung */
+    struct parking *later, **due; /* the wheel's list it is in */
+    struct parking *next, **link; /* all that the MPM watches */
+} parking;
+
+/* child: */
+static struct {
+    atomic_int on;                /* set last at the child's start, which the notifier does not wait for */
+    pthread_cond_t settled;
+    parking *rung, **rung_end;    /* all below under the table's lock */
+    parking *wheel[WHEEL];
+    apr_time_t ticked;            /* the wheel is done up to here */
+    parking *watched;
+    int drained;                  /* by the notifier */
+} lot;
+
+static parking *parking_of(const conn_rec *c)
+{
+    return ap_get_module_config(c->conn_config, &realtime_lp_module);
+}
+
+/* Under lock */
+static void enqueue(parking *own)
+{
+    own->queued = NULL;
+    *lot.rung_end = own;
+    lot.rung_end = &own->queued;
+}
+
+static void ring(rt_wait *wait)
+{
+    parking *own = (parking *)wait;
+
+    if (!own->rung) {
+        own->rung = 1;
+        if (own->state == PARKED) {
+            enqueue(own);
+        }
+    }
+}
+
+/* Under lock */
+static void unqueue(parking *own)
+{
+    parking **at = &lot.rung;
+
+    while (*at && *at != own) {
+        at = &(*at)->queued;
+    }
+    if (*at) {
+        *at = own->queued;
+        if (lot.rung_end == &own->queued) {
+            lot.rung_end = at;
+        }
+    }
+    own->rung = 0;
+}
+
+/* Under lock: look at it at own->at */
+static void put_on_wheel(parking *own)
+{
+    apr_time_t tick = (own->at + TICK - 1) / TICK;
+    parking **list;
+
+    if (tick <= lot.ticked) {
+        tick = lot.ticked + 1; /* due already: a slot that is past comes round much later */
+    }
+    list = &lot.wheel[tick % WHEEL];
+
+    own->later = *list;
+    own->due = list;
+    if (own->later) {
+        own->later->due = &own->later;
+    }
+    *list = own;
+}
+
+static void take_off_wheel(parking *own)
+{
+    if (own->due) {
+        *own->due = own->later;
+        if (own->later) {
+            own->later->due = own->due;
+        }
+        own->due = NULL;
+    }
+}
+
+/* Under lock: the MPM watches it, or no more */
+static void watch(parking *own)
+{
+    own->next = lot.watched;
+    own->link = &lot.watched;
+    if (own->next) {
+        own->next->link = &own->next;
+    }
+    lot.watched = own;
+}
+
+static void unwatch(parking *own)
+{
+    if (own->link) {
+        *own->link = own->next;
+        if (own->next) {
+            own->next->link = own->link;
+        }
+        own->link = NULL;
+    }
+}
+
+/* Under lock: PARKED, and everything that came before it was is not forgotten */
+static void settle(parking *own)
+{
+    own->state = PARKED;
+    if (own->rung) {
+        enqueue(own);
+    }
+    put_on_wheel(own);
+    if (own->awaited) {
+        pthread_cond_broadcast(&lot.settled);
+    }
+}
+
+/* The MPM sees an end of file, and a worker comes; the client sees nothing */
+static void summon_worker(const parking *own)
+{
+    apr_socket_t *socket = ap_get_conn_socket(own->c);
+    apr_os_sock_t fd;
+
+    if (socket && apr_os_sock_get(&fd, socket) == APR_SUCCESS) {
+        shutdown(fd, SHUT_RD);
+    }
+}
+
+/* Write as much as the socket takes. */
+static void push(conn_rec *c)
+{
+    ap_filter_t *last = c->output_filters;
+
+    while (last->next) {
+        last = last->next;
+    }
+    if (last->frec->filter_func.out_func(last, NULL) != APR_SUCCESS) {
+        c->aborted = 1;
+    }
+}
+
+/* Notifier, CLAIMED: look, and answer when there is something to say. 1: answered */
+static int answer(parking *own)
+{
+    rt_poll *poll = own->poll;
+    apr_time_t until;
+
+    own->look = own->lingers && own->at > og_clock_mono() && !rt_waits_draining()
+                    ? RT_NOTHING
+                    : rt_poll_look(poll, !own->lingers);
+    if (own->lingers && own->look != RT_NOTHING) {
+        own->look = RT_ANSWER; /* whatever this look came to: there was something to say before */
+    }
+    if (own->look == RT_NOTHING && (own->lingers || (own->at > og_clock_mono()
+                                                     && !rt_waits_draining()))) {
+        return 0;
+    }
+    if (!own->lingers && rt_poll_lingers(poll, own->look, &until)) {
+        own->lingers = 1;
+        own->at = until;
+        return 0;
+    }
+    rt_poll_stop_waiting(poll);
+    rt_waits_leave(&own->wait);
+    if (poll->json->nelts > NOTIFIER_WRITES_MAX) {
+        own->by_worker = 1;
+        summon_worker(own);
+        return 1;
+    }
+    rt_poll_answer(poll, own->look);
+    push(own->c);
+    if (own->c->data_in_output_filters || own->c->aborted
+        || own->c->keepalive == AP_CONN_CLOSE) {
+        summon_worker(own);
+    }
+    return 1;
+}
+
+/* Notifier: the first of who was rung, CLAIMED, or NULL */
+static parking *claim(void)
+{
+    parking *own;
+
+    rt_waits_lock();
+    own = lot.rung;
+    if (own) {
+        lot.rung = own->queued;
+        if (!lot.rung) {
+            lot.rung_end = &lot.rung;
+        }
+        own->rung = 0;
+        own->state = CLAIMED;
+        take_off_wheel(own);
+    }
+    rt_waits_unlock();
+    return own;
+}
+
+/* Under lock: who is due is rung */
+static void tick(apr_time_t now)
+{
+    apr_time_t last = now / TICK;
+    parking *own, *next;
+
+    if (last - lot.ticked > WHEEL) {
+        lot.ticked = last - WHEEL;
+    }
+    while (lot.ticked < last) {
+        lot.ticked++;
+        for (own = lot.wheel[lot.ticked % WHEEL]; own; own = next) {
+            next = own->later;
+            if (own->at <= now) {
+                ring(&own->wait);
+            }
+        }
+    }
+}
+
+/* Under lock, once: polls are answered, and connections between two polls are done with; the MPM
+ * would keep the child for their Timeout */
+static void drain(void)
+{
+    parking *own;
+
+    if (!lot.drained && rt_waits_draining()) {
+        lot.drained = 1;
+        for (own = lot.watched; own; own = own->next) {
+            if (own->state == PARKED) {
+                ring(&own->wait);
+            }
+            else {
+                summon_worker(own);
+            }
+        }
+    }
+}
+
+apr_time_t rt_waitio_turn(void)
+{
+    apr_time_t now = og_clock_mono();
+    parking *own;
+
+    if (!lot.on) {
+        return now + APR_USEC_PER_SEC;
+    }
+    rt_waits_lock();
+    tick(now);
+    drain();
+    rt_waits_unlock();
+    while ((own = claim()) != NULL) {
+        int answered = answer(own);
+
+        rt_waits_lock();
+        if (answered) {
+            own->state = ANSWERED;
+            if (own->awaited) {
+                pthread_cond_broadcast(&lot.settled);
+            }
+        }
+        else {
+            settle(own);
+        }
+        rt_waits_unlock();
+    }
+    return now + (lot.watched ? TICK : APR_USEC_PER_SEC);
+}
+
+/* Worker: the connection is this thread's alone. @return what it was */
+static parking_state take_back(parking *own)
+{
+    parking_state was;
+
+    rt_waits_lock();
+    while (own->state == CLAIMED) {
+        own->awaited = 1;
+        pthread_cond_wait(&lot.settled, rt_waits_mutex());
+    }
+    own->awaited = 0;
+    was = own->state;
+    own->state = BUSY;
+    if (was == PARKED) {
+        unqueue(own);
+        take_off_wheel(own);
+    }
+    unwatch(own);
+    rt_waits_unlock();
+    return was;
+}
+
+typedef enum { NOTHING_CAME, DATA_CAME, END_CAME } incoming;
+
+/* Worker: what there is to read, without reading it. */
+static incoming look_at_input(parking *own)
+{
+    apr_status_t rv = ap_get_brigade(own->c->input_filters, own->input, AP_MODE_SPECULATIVE,
+                                     APR_NONBLOCK_READ, 1);
+    incoming what = END_CAME;
+
+    if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(own->input))) {
+        what = NOTHING_CAME;
+    }
+    else if (rv == APR_SUCCESS && !APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(own->input))) {
+        what = DATA_CAME;
+    }
+    apr_brigade_cleanup(own->input);
+    return what;
+}
+
+/* Worker: have the MPM watch the connection. PARKED or IDLE; not when the child drains. */
+static int give_away(parking *own, parking_state state)
+{
+    int given = 0, wake = 0;
+
+    own->c->cs->state = CONN_STATE_ASYNC_WAITIO;
+    own->c->cs->sense = CONN_SENSE_WANT_READ;
+    rt_waits_lock();
+    if (!lot.drained) {
+        given = 1;
+        wake = own->rung || !lot.watched; /* it has slept long without any */
+        watch(own);
+        own->state = state;
+        if (state == PARKED) {
+            settle(own);
+        }
+    }
+    rt_waits_unlock();
+    if (wake) {
+        rt_bell_nudge();
+    }
+    return given;
+}
+
+/* Worker: the end of a request that was suspended. 1: the connection can take the next one */
+static int end_request(parking *own)
+{
+    conn_rec *c = own->c;
+    request_rec *r = own->poll->r;
+
+    own->poll = NULL;
+    ap_process_request_after_handler(r);
+    return c->cs->state == CONN_STATE_WRITE_COMPLETION && c->keepalive == AP_CONN_KEEPALIVE
+           && !c->aborted && !c->data_in_output_filters;
+}
+
+/* Worker: answer a poll that is this thread's. */
+static int answer_here(parking *own, rt_look look)
+{
+    rt_poll_stop_waiting(own->poll);
+    rt_waits_leave(&own->wait);
+    rt_poll_answer(own->poll, look);
+    return end_request(own);
+}
+
+/* Worker, WANTS: park it. 1: parked, 0: answered, and *more says whether requests may follow */
+static int park(parking *own, int *more)
+{
+    apr_interval_time_t longest = own->c->base_server->timeout / 10 * 9;
+    rt_poll *poll = own->poll;
+    rt_look look = RT_FULL;
+
+    *more = 0;
+    own->rung = 0;
+    own->lingers = 0;
+    own->by_worker = 0;
+    /* the MPM closes what waits longer than Timeout, the client's pause behind the answer included */
+    if (poll->until > poll->began + longest) {
+        poll->until = poll->began + longest;
+    }
+    own->at = poll->until;
+    own->wait.key = poll->place.key;
+    poll->wait = &own->wait;
+    /* what was read already never makes the socket readable: a client that sends several polls at
+     * once is paced */
+    if (look_at_input(own) != DATA_CAME && rt_waits_join(&own->wait)) {
+        look = rt_poll_look(poll, 1);
+        if (look == RT_NOTHING && give_away(own, PARKED)) {
+            return 1;
+        }
+        if (rt_poll_lingers(poll, look, &own->at)) {
+            own->lingers = 1;
+            if (give_away(own, PARKED)) {
+                return 1;
+            }
+        }
+    }
+    *more = answer_here(own, look);
+    return 0;
+}
+
+/* Worker: the socket of a parked connection is readable. 1: go on with the next request */
+static int resume(parking *own)
+{
+    parking_state was = take_back(own);
+    conn_rec *c = own->c;
+    incoming what = look_at_input(own);
+
+    if (was == PARKED && what == NOTHING_CAME && give_away(own, PARKED)) {
+        return 0;
+    }
+    if (was == PARKED) {
+        /* more behind a poll that waits, or the end of the child: no poll waits then */
+        int more = answer_here(own, what == END_CAME && !rt_waits_draining() ? RT_GONE
+                                    : what == DATA_CAME ? RT_FULL : RT_NOTHING);
+
+        if (more && what == DATA_CAME) {
+            c->cs->state = CONN_STATE_PROCESSING;
+            return 1;
+        }
+        return 0;
+    }
+    if (was == ANSWERED) {
+        if (own->by_worker) {
+            c->keepalive = AP_CONN_CLOSE; /* its reading side is shut */
+            rt_poll_answer(own->poll, own->look);
+        }
+        if (!end_request(own)) {
+            if (what == END_CAME) {
+                c->keepalive = AP_CONN_CLOSE;
+            }
+            return 0;
+        }
+    }
+    if (what == NOTHING_CAME && give_away(own, IDLE)) {
+        return 0;
+    }
+    c->cs->state = what == DATA_CAME ? CONN_STATE_PROCESSING : CONN_STATE_LINGER;
+    return what == DATA_CAME;
+}
+
+/* Worker: after an answer the client's next poll is on its way. The MPM would wait for it with
+ * KEEPALIVE, and closes such connections whenever all its workers are busy. */
+static void await_next(parking *own)
+{
+    conn_rec *c = own->c;
+
+    if (!own->polls || c->cs->state != CONN_STATE_WRITE_COMPLETION
+        || c->keepalive != AP_CONN_KEEPALIVE || c->aborted || c->data_in_input_filters) {
+        return;
+    }
+    push(c);
+    if (c->aborted) {
+        c->cs->state = CONN_STATE_LINGER;
+    }
+    else if (!c->data_in_output_filters && !give_away(own, IDLE)) {
+        c->cs->state = CONN_STATE_WRITE_COMPLETION;
+    }
+}
+
+static apr_status_t forget(void *data)
+{
+    parking *own = data;
+
+    take_back(own);
+    if (own->poll) {
+        rt_poll_stop_waiting(own->poll);
+    }
+    rt_waits_leave(&own->wait);
+    return APR_SUCCESS;
+}
+
+static parking *make(conn_rec *c)
+{
+    parking *own = apr_pcalloc(c->pool, sizeof(*own));
+
+    own->c = c;
+    own->input = apr_brigade_create(c->pool, c->bucket_alloc);
+    own->wait.ring = ring;
+    ap_set_module_config(c->conn_config, &realtime_lp_module, own);
+    apr_pool_pre_cleanup_register(c->pool, own, forget);
+    return own;
+}
+
+static int process_connection(conn_rec *c)
+{
+    parking *own = parking_of(c);
+    int rc = OK, more = 1;
+
+    if (!lot.on || c->master || !c->cs || c->clogging_input_filters || (own && own->inside)) {
+        return DECLINED;
+    }
+    own = own ? own : make(c);
+    if (own->state != BUSY && !resume(own)) {
+        return OK;
+    }
+    while (more) {
+        own->inside = 1;
+        rc = ap_run_process_connection(c);
+        own->inside = 0;
+        if (own->state != WANTS) {
+            await_next(own);
+            return rc;
+        }
+        if (park(own, &more)) {
+            return OK;
+        }
+        if (more && c->data_in_input_filters) {
+            c->cs->state = CONN_STATE_PROCESSING;
+        }
+        else {
+            await_next(own);
+            more = 0;
+        }
+    }
+    return rc;
+}
+
+/* The MPM closes a connection of its own accord: Timeout. What is suspended ends here. */
+static int pre_close(conn_rec *c)
+{
+    parking *own = c->master ? NULL : parking_of(c);
+
+    if (own && own->state != BUSY) {
+        take_back(own);
+        if (own->poll) {
+            rt_poll_stop_waiting(own->poll);
+            rt_waits_leave(&own->wait);
+            c->aborted = 1;
+            end_request(own);
+        }
+    }
+    return OK;
+}
+
+void rt_waitio_expect(const conn_rec *c)
+{
+    parking *own = lot.on && !c->master ? parking_of(c) : NULL;
+
+    if (own) {
+        own->polls = 1;
+    }
+}
+
+int rt_waitio_takes(rt_poll *poll)
+{
+    conn_rec *c = poll->r->connection;
+    parking *own = lot.on && !c->master ? parking_of(c) : NULL;
+
+    if (!own || !own->inside || poll->r->main || poll->r->prev) {
+        return 0;
+    }
+    own->poll = poll;
+    own->state = WANTS;
+    return 1;
+}
+
+static void child_init(apr_pool_t *p, server_rec *s)
+{
+    int can = 0;
+
+    if (!rt_places_get()->waitio || rt_bell_child() < 0
+        || ap_mpm_query(AP_MPMQ_CAN_WAITIO, &can) != APR_SUCCESS || !can) {
+        return;
+    }
+    pthread_cond_init(&lot.settled, NULL);
+    lot.rung_end = &lot.rung;
+    lot.ticked = og_clock_mono() / TICK;
+    lot.on = 1;
+    rt_waits_most(rt_places_get()->a_child);
+}
+
+void rt_waitio_register(apr_pool_t *p)
+{
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_process_connection(process_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_close_connection(pre_close, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+#else
+
+void rt_waitio_expect(const conn_rec *c)
+{
+}
+
+int rt_waitio_takes(rt_poll *poll)
+{
+    return 0;
+}
+
+apr_time_t rt_waitio_turn(void)
+{
+    return og_clock_mono() + APR_USEC_PER_SEC;
+}
+
+void rt_waitio_register(apr_pool_t *p)
+{
+}
+
+#endif

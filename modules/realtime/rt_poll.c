@@ -1,0 +1,304 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* A poll's looks at the store, and its reply, see rt_poll.h. */
+#include "rt_poll.h"
+
+#include "og_clock.h"
+#include "og_json.h"
+#include "rest_reply.h"
+
+#include <apr_general.h>
+#include <apr_strings.h>
+
+rt_poll *rt_poll_make(request_rec *r, const tenant_identity *caller)
+{
+    rt_poll *poll = apr_pcalloc(r->pool, sizeof(*poll));
+
+    poll->r = r;
+    poll->caller = caller;
+    poll->gap = RT_GAP_NONE;
+    poll->began = og_clock_mono();
+    poll->json = apr_array_make(r->pool, 0, 1);
+    poll->found = apr_palloc(r->pool, (apr_size_t)rt_conf()->buffer_size * sizeof(*poll->found));
+    return poll;
+}
+
+/* Where the poll starts, on its first scan; after that the cursor is of this ring. */
+static rt_gap begin(rt_poll *poll, const rt_ring *ring)
+{
+    rt_gap gap = RT_GAP_NONE;
+
+    if (poll->start == RT_START_CURSOR) {
+        if (poll->cursor.epoch == rt_ring_epoch(ring)) {
+            return RT_GAP_NONE;
+        }
+        gap = RT_GAP_EPOCH;
+    }
+    else if (poll->start == RT_START_FOREIGN) {
+        gap = RT_GAP_FOREIGN;
+    }
+    poll->cursor.partition = poll->place.shard;
+    poll->cursor.epoch = rt_ring_epoch(ring);
+    poll->cursor.id = rt_ring_last_id(ring);
+    return gap;
+}
+
+static void append(apr_array_header_t *bytes, const char *text, apr_size_t len)
+{
+    apr_array_header_t chunk = { bytes->pool, 1, (int)len, (int)len, (char *)text };
+
+    apr_array_cat(bytes, &chunk);
+}
+
+/* Copies the wanted among n records, oldest first, until the reply is full. */
+static void collect(rt_poll *poll, const rt_ring *ring, int n)
+{
+    while (n--) {
+        const rt_record *record = rt_ring_record(ring, poll->found[n]);
+
+        if (rt_query_wants(&poll->query, poll->caller, record)) {
+            if (poll->events == poll->query.limit
+                || (poll->events
+                    && (apr_size_t)poll->json->nelts + record->json_len > RT_REPLY_MAX)) {
+                poll->more = 1;
+                return;
+            }
+            if (poll->events++) {
+                append(poll->json, ",", 1);
+            }
+            append(poll->json, rt_record_json(record), record->json_len);
+            poll->oldest = poll->oldest ? poll->oldest : record->born;
+        }
+        poll->cursor.id = record->id;
+    }
+}
+
+/* Everything behind the cursor, or the gap that there is. The tail is taken first: what comes while
+ * this runs is behind it. */
+static void read_ring(rt_poll *poll, const rt_ring *ring)
+{
+    apr_uint64_t tail = rt_ring_last_id(ring);
+    int earliest = poll->start == RT_START_EARLIEST, lost = 0, n;
+    rt_ring_keep keep;
+
+    poll->gap = begin(poll, ring);
+    poll->start = RT_START_CURSOR;
+    rt_segment_keep(&keep);
+    if (poll->gap == RT_GAP_NONE) {
+        n = rt_ring_scan(ring, &poll->place.whose, earliest ? 0 : poll->cursor.id, &keep,
+                         poll->found, &lost);
+        if (lost && !earliest) {
+            if (poll->events) {
+                return; /* while it lingered: what it has goes out, and the next poll learns it */
+            }
+            poll->gap = RT_GAP_EVICTED;
+        }
+        else {
+            collect(poll, ring, n);
+        }
+    }
+    if (!poll->more) {
+        poll->cursor.id = tail; /* of a gap, too: never part of a stream with a hole in it */
+    }
+}
+
+rt_look rt_poll_look(rt_poll *poll, int stay)
+{
+    rt_look result = RT_ANSWER;
+    rt_shard locked;
+
+    if (!rt_segment_lock(poll->place.shard, &locked)) {
+        return RT_LATE;
+    }
+    read_ring(poll, locked.ring);
+    if (poll->gap == RT_GAP_NONE && !poll->events) {
+        result = RT_NOTHING;
+        if (stay && !poll->waiting && rt_bell_child() >= 0) {
+            poll->waiting = rt_interest_count(locked.interest, poll->place.key)
+                                < (apr_uint64_t)rt_conf()->max_waiters
+                            && rt_interest_join(locked.interest, poll->place.key, rt_bell_child());
+            rt_waits_count(poll->wait, poll->waiting);
+            result = poll->waiting ? RT_NOTHING : RT_FULL;
+        }
+    }
+    rt_segment_unlock(poll->place.shard);
+    return result;
+}
+
+void rt_poll_stop_waiting(rt_poll *poll)
+{
+    rt_shard locked;
+
+    if (!poll->waiting) {
+        return;
+    }
+    poll->waiting = 0;
+    if (rt_segment_lock(poll->place.shard, &locked)) {
+        rt_interest_leave(locked.interest, poll->place.key, rt_bell_child());
+        rt_waits_count(poll->wait, 0);
+        rt_segment_unlock(poll->place.shard);
+    }
+    else {
+        rt_waits_count(poll->wait, 0);
+        rt_bell_owe(poll->place.shard);
+    }
+}
+
+int rt_poll_lingers(const rt_poll *poll, rt_look look, apr_time_t *until)
+{
+    *until = og_clock_mono() + poll->query.linger;
+    if (*until > poll->until) {
+        *until = poll->until;
+    }
+    return look == RT_ANSWER && poll->gap == RT_GAP_NONE && poll->query.linger && !poll->more
+           && !rt_waits_draining();
+}
+
+int rt_poll_jitter(int from, int to)
+{
+    unsigned char random[4];
+    unsigned int value = 0;
+
+    if (apr_generate_random_bytes(random, sizeof(random)) == APR_SUCCESS) {
+        memcpy(&value, random, sizeof(value));
+    }
+    return from + (int)(value % (unsigned int)(to - from + 1));
+}
+
+static void write_gap(og_jsonw *w, const rt_poll *poll)
+{
+    static const char *const reasons[] = { "evicted", "epoch", "foreign" };
+
+    og_jsonw_name(w, "gap");
+    if (poll->gap == RT_GAP_NONE) {
+        og_jsonw_null(w);
+        return;
+    }
+    og_jsonw_begin(w, '{');
+    og_jsonw_name(w, "reason");
+    og_jsonw_string(w, reasons[poll->gap]);
+    og_jsonw_name(w, "since");
+    og_jsonw_string(w, poll->query.cursor);
+    og_jsonw_end(w, '}');
+}
+
+static const char *reply_json(const rt_poll *poll, const char *cursor, int retry_ms, int drain)
+{
+    apr_time_t left = poll->expires - og_clock_mono();
+    og_jsonw w;
+
+    og_jsonw_init(&w, poll->r->pool, (apr_size_t)poll->json->nelts + 512);
+    og_jsonw_begin(&w, '{');
+    og_jsonw_name(&w, "v");
+    og_jsonw_int(&w, 1);
+    og_jsonw_name(&w, "cursor");
+    og_jsonw_string(&w, cursor);
+    og_jsonw_name(&w, "events");
+    og_jsonw_begin(&w, '[');
+    if (poll->events) {
+        og_jsonw_raw(&w, poll->json->elts, (apr_size_t)poll->json->nelts);
+    }
+    og_jsonw_end(&w, ']');
+    og_jsonw_name(&w, "more");
+    og_jsonw_bool(&w, poll->more);
+    write_gap(&w, poll);
+    og_jsonw_name(&w, "retryMs");
+    og_jsonw_int(&w, retry_ms);
+    og_jsonw_name(&w, "authExpiresIn");
+    og_jsonw_int(&w, left > 0 ? apr_time_sec(left) : 0);
+    og_jsonw_name(&w, "reauth");
+    og_jsonw_bool(&w, left <= 0);
+    og_jsonw_name(&w, "drain");
+    og_jsonw_bool(&w, drain);
+    og_jsonw_name(&w, "degraded");
+    og_jsonw_bool(&w, 0); /* the local bus is never lost */
+    og_jsonw_end(&w, '}');
+    return og_jsonw_text(&w);
+}
+
+/* Published to written, in powers of two of microseconds; not of what was there before the poll */
+static void count_wake(const rt_poll *poll)
+{
+    apr_time_t took = og_clock_mono() - poll->oldest;
+    int bucket = 0;
+
+    if (!poll->oldest || poll->oldest < poll->began) {
+        return;
+    }
+    while (took > 1 && bucket < RT_WAKE_BUCKETS - 1) {
+        took >>= 1;
+        bucket++;
+    }
+    atomic_fetch_add(&rt_segment_counters()->wake[bucket], 1);
+}
+
+static int reply(rt_poll *poll, int retry_ms)
+{
+    request_rec *r = poll->r;
+    rt_counters *counters = rt_segment_counters();
+    int drain = rt_waits_draining();
+    char cursor[RT_CURSOR_SIZE];
+    rt_cursor_bond bond;
+    const char *text;
+
+    rt_segment_bond(&bond, &poll->place);
+    if (!rt_cursor_write(cursor, &poll->cursor, &bond)) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (drain) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        retry_ms = rt_poll_jitter(100, 1000);
+    }
+    atomic_fetch_add(&counters->delivered, (unsigned long long)poll->events);
+    if (poll->gap != RT_GAP_NONE) {
+        atomic_fetch_add(&counters->gaps[poll->gap], 1);
+    }
+    text = reply_json(poll, cursor, retry_ms, drain);
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    apr_table_setn(r->headers_out, "Server-Timing",
+                   apr_psprintf(r->pool, "park;dur=%" APR_TIME_T_FMT,
+                                apr_time_as_msec(og_clock_mono() - poll->began)));
+    count_wake(poll);
+    return rest_reply(r, HTTP_OK, "application/json", text, strlen(text));
+}
+
+static int unavailable(rt_poll *poll)
+{
+    rest_problem problem = { HTTP_SERVICE_UNAVAILABLE, "upstream_unavailable",
+                             "Events are not available at the moment. Please try again.", NULL, 0 };
+
+    problem.retry_after = rt_poll_jitter(1, 5);
+    poll->failure = "store";
+    return rest_problem_send(poll->r, &problem);
+}
+
+int rt_poll_refuse(rt_poll *poll, const rest_problem *problem)
+{
+    poll->failure = problem->code;
+    rt_log_poll(poll->r, poll->caller, poll->failure, 0, poll->began);
+    return rest_problem_send(poll->r, problem);
+}
+
+int rt_poll_answer(rt_poll *poll, rt_look look)
+{
+    rt_counters *counters = rt_segment_counters();
+    int rc = OK;
+
+    if (look == RT_LATE) {
+        rc = unavailable(poll);
+    }
+    else if (look == RT_GONE) {
+        atomic_fetch_add(&counters->gone, 1);
+        poll->r->connection->aborted = 1;
+        poll->failure = "gone";
+    }
+    else {
+        if (look == RT_FULL) { /* P§1's safe fallback: answered at once, and paced */
+            atomic_fetch_add(&counters->pacing, 1);
+            poll->failure = "waiter_cap";
+        }
+        rc = reply(poll, look == RT_FULL ? rt_poll_jitter(2000, 5000) : 0);
+    }
+    rt_log_poll(poll->r, poll->caller, poll->failure, poll->events, poll->began);
+    return rc;
+}

@@ -1,0 +1,143 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* The polls that wait in this child, by whom they wait for. How each waits is its own business: in a
+ * thread (rt_park_cond.c), or without one (rt_park_waitio.c). */
+#include "rt.h"
+
+#include <ap_mpm.h>
+#include <mpm_common.h>
+
+#define GROUPS 4096
+
+/* child: */
+static struct {
+    pthread_mutex_t lock;
+    rt_wait *groups[GROUPS]; /* under lock */
+    int parked;              /* under lock */
+    int most;                /* how many this child may park; set at its start */
+    atomic_int draining;
+} waits = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void rt_waits_lock(void)
+{
+    pthread_mutex_lock(&waits.lock);
+}
+
+void rt_waits_unlock(void)
+{
+    pthread_mutex_unlock(&waits.lock);
+}
+
+pthread_mutex_t *rt_waits_mutex(void)
+{
+    return &waits.lock;
+}
+
+void rt_waits_most(int most)
+{
+    waits.most = most;
+}
+
+/* Under lock: polls that come at once must not all find the last place free. */
+static int admits(void)
+{
+    return waits.parked < waits.most && rt_bell_parked_total() < rt_conf()->max_parked;
+}
+
+int rt_waits_join(rt_wait *wait)
+{
+    rt_wait **group = &waits.groups[wait->key % GROUPS];
+
+    pthread_mutex_lock(&waits.lock);
+    if (!admits()) {
+        pthread_mutex_unlock(&waits.lock);
+        return 0;
+    }
+    wait->next = *group;
+    wait->link = group;
+    if (wait->next) {
+        wait->next->link = &wait->next;
+    }
+    *group = wait;
+    waits.parked++;
+    rt_bell_parked(1);
+    pthread_mutex_unlock(&waits.lock);
+    return 1;
+}
+
+void rt_waits_leave(rt_wait *wait)
+{
+    pthread_mutex_lock(&waits.lock);
+    if (wait->link) {
+        *wait->link = wait->next;
+        if (wait->next) {
+            wait->next->link = wait->link;
+        }
+        wait->link = NULL;
+        waits.parked--;
+        rt_bell_parked(-1);
+    }
+    pthread_mutex_unlock(&waits.lock);
+}
+
+void rt_waits_count(rt_wait *wait, int counted)
+{
+    pthread_mutex_lock(&waits.lock);
+    wait->counted = counted;
+    pthread_mutex_unlock(&waits.lock);
+}
+
+apr_uint16_t rt_waits_counted(apr_uint64_t key)
+{
+    apr_uint16_t counted = 0;
+    const rt_wait *wait;
+
+    pthread_mutex_lock(&waits.lock);
+    for (wait = waits.groups[key % GROUPS]; wait; wait = wait->next) {
+        counted += wait->key == key && wait->counted;
+    }
+    pthread_mutex_unlock(&waits.lock);
+    return counted;
+}
+
+void rt_waits_ring(apr_uint64_t key)
+{
+    apr_uint64_t first = key ? key % GROUPS : 0, last = key ? first : GROUPS - 1, i;
+    rt_wait *wait;
+
+    pthread_mutex_lock(&waits.lock);
+    for (i = first; i <= last; i++) {
+        for (wait = waits.groups[i]; wait; wait = wait->next) {
+            if (!key || wait->key == key) {
+                wait->ring(wait);
+            }
+        }
+    }
+    pthread_mutex_unlock(&waits.lock);
+}
+
+/* prefork runs child_stopping only when the request is over: there the MPM's state is the word. */
+int rt_waits_draining(void)
+{
+    int state;
+
+    return atomic_load(&waits.draining)
+           || (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING);
+}
+
+void rt_waits_drain(void)
+{
+    atomic_store(&waits.draining, 1);
+    rt_waits_ring(0);
+    rt_bell_nudge();
+}
+
+static void child_stopping(apr_pool_t *p, int graceful)
+{
+    rt_waits_drain();
+}
+
+void rt_waits_register(apr_pool_t *p)
+{
+    ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+}
