@@ -7,17 +7,21 @@ package My::Log;
 use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
-our @EXPORT_OK = qw(expect_error log_mark log_since);
+our @EXPORT_OK = qw(expect_error expect_warn log_mark log_since);
 
 my $logs = "$ENV{TEST_STAGE}/t/logs";
 
-# Announce error lines that this suite causes on purpose, as regular expressions. Any other line of
-# level error fails the whole run (t/TEST, log_sins).
-sub expect_error {
-    open my $fh, '>>', "$logs/expected_errors" or die "$logs/expected_errors: $!";
-    print $fh map { "$_\n" } @_;
+sub announce {
+    my ($level, @patterns) = @_;
+    open my $fh, '>>', "$logs/expected_$level" or die "$logs/expected_$level: $!";
+    print $fh map { "$_\n" } @patterns;
     close $fh;
 }
+
+# Announce lines that this suite causes on purpose, as regular expressions: of level error and
+# worse, and children's deaths; or of level warn. Any other such line fails the whole run (My::Gate).
+sub expect_error { return announce('error', @_) }
+sub expect_warn  { return announce('warn', @_) }
 
 sub log_mark {
     return -s "$logs/error_log" || 0;

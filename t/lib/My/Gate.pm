@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+package My::Gate;
+
+# What a run must not leave behind, whatever its tests say: t/TEST asks this after every run. Each
+# function returns sins, a line of text each; t/source/gate.t shows that it does.
+
+use strict;
+use warnings FATAL => 'all';
+use File::Find ();
+use Time::HiRes ();
+
+sub lines_of {
+    my $file = shift;
+    open my $fh, '<', $file or return ();
+    chomp(my @lines = <$fh>);
+    return @lines;
+}
+
+sub files_below {
+    my ($folder, $match) = @_;
+    my @found;
+    File::Find::find({ no_chdir => 1, wanted => sub {
+        push @found, $_ if m{/$match$} && -f;
+    } }, $folder) if -d $folder;
+    return sort @found;
+}
+
+# True as soon as the code is, within so many seconds.
+sub soon {
+    my ($seconds, $code) = @_;
+    my $end = Time::HiRes::time() + $seconds;
+    my $got;
+    until (($got = $code->()) || Time::HiRes::time() > $end) {
+        select undef, undef, undef, 0.02;
+    }
+    return $got;
+}
+
+# Nobody can announce these: a report of the sanitizers or of assert(), a full scoreboard, a child
+# that did not stop when it was asked to.
+my $never = qr/runtime error:|\bAssertion\b|AH03490|AH00045/;
+
+# A child that dies of a signal is replaced and its suite stays green: read the logs. So are lines
+# of level warn and worse. Either is none when a test announced it (My::Log::expect_error and
+# expect_warn). All error logs below the folder count: some suites have servers of their own.
+sub log_sins {
+    my $logs = shift;
+    my @sins = map { "sanitizer report $_" } files_below($logs, qr/(?:a|t|ub|l)san\.\d+/);
+    my @errors = lines_of("$logs/expected_error");
+    my @warnings = lines_of("$logs/expected_warn");
+    for my $file (files_below($logs, qr/error_log/), files_below($logs, qr/vg\.\d+/)) {
+        my $name = $file =~ s{^\Q$logs\E/}{}r;
+        for my $line (lines_of($file)) {
+            my $expected = $line =~ /:(?:emerg|alert|crit|error)\]|exit signal/ ? \@errors
+                : $line =~ /:warn\]/ ? \@warnings : undef;
+            push @sins, "$name: $line"
+                if $line =~ $never || $line =~ /ERROR SUMMARY: [1-9]/
+                || ($expected && !grep { $line =~ /$_/ } @$expected);
+        }
+    }
+    return @sins;
+}
+
+sub core_sins {
+    my $stage = shift;
+    return map { "core file $_" } files_below($stage, qr/(?:vg)?core(?:\.\d+)?/);
+}
+
+# Gauges that must come to 0 once nobody asks for anything. $read->() returns name and value pairs.
+sub gauge_sins {
+    my ($within, $read) = @_;
+    my %gauge;
+    return () if soon($within, sub {
+        %gauge = eval { $read->() } or %gauge = ('no gauges' => $@ || 'none');
+        return !grep { $_ ne '0' } values %gauge;
+    });
+    return map { "left when the tests were over: $_ $gauge{$_}" } grep { $gauge{$_} ne '0' } sort keys %gauge;
+}
+
+# A zombie whose parent does not care has ended as well.
+sub has_ended {
+    my ($stat) = lines_of("/proc/$_[0]/stat");
+    return !defined $stat || $stat =~ /\) Z /;
+}
+
+sub family {
+    my @pids = @_;
+    for (my $i = 0; $i < @pids; $i++) {
+        push @pids, grep { /^\d+$/ } split ' ', qx(ps -o pid= --ppid $pids[$i]);
+    }
+    return @pids;
+}
+
+# Stops a server: by TERM, until the last of its processes is gone. What is not gone in time is killed.
+sub stop_sins {
+    my ($limit, $pid) = @_;
+    my @family = family($pid);
+    my $began = Time::HiRes::time();
+    kill TERM => $pid;
+    my $gone = sub { return !grep { !has_ended($_) } @family };
+    return () if soon($limit, $gone);
+    return () if Time::HiRes::time() - $began < $limit;
+    my @late = grep { !has_ended($_) } @family;
+    kill KILL => @late;
+    soon(5, $gone);
+    return "the server took more than $limit s to stop: " . scalar(@late) . ' of ' . scalar(@family)
+        . ' processes were still there';
+}
+
+# Shared memory, semaphores and queues of a user that no living process holds. Another run's on the
+# same machine are held by its processes; what they hold for a moment only is looked at again.
+sub ipc {
+    my $uid = shift;
+    my %held;
+    my %mapped = map { $_ => 1 } map { m{(/dev/shm/\S+)} ? $1 : () } map { lines_of($_) } glob '/proc/[0-9]*/maps';
+    for (glob '/dev/shm/*') {
+        $held{"$_"} = 1 if !$mapped{$_} && ((lstat)[4] // -1) == $uid;
+    }
+    my %id = (shm => 'shmid', sem => 'semid', msg => 'msqid');
+    for my $kind (keys %id) {
+        my ($head, @rows) = lines_of("/proc/sysvipc/$kind");
+        my @names = split ' ', $head // '';
+        for my $line (@rows) {
+            my %row;
+            @row{@names} = split ' ', $line;
+            my $owner = $kind eq 'shm' ? $row{cpid} : $kind eq 'msg' ? $row{lspid} : last_user($row{semid});
+            $held{"$kind $row{$id{$kind}}"} = 1 if $row{uid} == $uid && !$row{nattch} && has_ended($owner || 0);
+        }
+    }
+    return \%held;
+}
+
+# The process that used a set of semaphores last.
+sub last_user { return semctl($_[0], 0, 11, 0) || 0 }       # 11: GETPID
+
+sub ipc_sins {
+    my ($within, $uid, $before) = @_;
+    my @new;
+    soon($within, sub { @new = grep { !$before->{$_} } sort keys %{ ipc($uid) }; return !@new });
+    return map { "left on the machine: $_" } @new;
+}
+
+1;
