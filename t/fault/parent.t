@@ -5,12 +5,13 @@ use strict;
 use warnings FATAL => 'all';
 use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/realtime";
 use Apache::Test ();
-use My::Log qw(expect_error);
+use My::Log qw(expect_error expect_warn);
 use My::Server;
 use Rt qw(answer caller_of json_of poll wait_for waiters);
 use Test::More;
 
 expect_error('OG1507', 'AH02179: apr_socket_accept');
+expect_warn('AH00098');       # the pid file of the parent that was killed
 my $httpd = My::Server->new('parent', realtime => 1)->start;
 $Rt::address = '127.0.0.1:' . $httpd->port;
 
