@@ -109,15 +109,33 @@ chomp(my $ids = <$from>);
 waitpid $pid, 0;
 my ($shm, $sem, $msg) = split ' ', $ids;
 my $file = "/dev/shm/gate.$$";
+my $owner = $$;
+END {
+    remove() if defined $owner && $owner == $$;
+}
+sub remove {
+    unlink $file;
+    shmctl($shm, 0, 0);         # 0: IPC_RMID
+    semctl($sem, 0, 0, 0);
+    msgctl($msg, 0, 0);
+    return undef $owner;
+}
 open my $fh, '>', $file or die "$file: $!";
 close $fh;
 my %left = map { $_ => 1 } My::Gate::ipc_sins(0, $>, $before);
-my $known = My::Gate::ipc_sins(0, $>, My::Gate::ipc($>));
-unlink $file;
-shmctl($shm, 0, 0);         # 0: IPC_RMID
-semctl($sem, 0, 0, 0);
-msgctl($msg, 0, 0);
-ok $left{"left on the machine: $_"}, "$_ is seen" for "shm $shm", "sem $sem", "msg $msg", $file;
-is $known, 0, 'what was there before is none of ours';
+my %known = map { $_ => 1 } My::Gate::ipc_sins(0, $>, My::Gate::ipc($>));
+remove();
+for ("shm $shm", "sem $sem", "msg $msg", $file) {
+    ok $left{"left on the machine: $_"}, "$_ is seen";
+    ok !$known{"left on the machine: $_"}, 'but not when it was there before';
+}
 is_deeply [grep { /(?:shm $shm|sem $sem|msg $msg|gate\.$$)$/ } My::Gate::ipc_sins(0, $>, $before)], [], 'nor what is gone';
+
+# whose it is can't be said while another run is there
+is_deeply [grep { $_ eq '/other/run' } My::Gate::other_runs($ENV{TEST_STAGE})], [], 'no other run of that name';
+local $ENV{TEST_STAGE} = '/other/run';
+open my $other, '|-', $^X, '-e', '<STDIN>' or die "fork: $!";
+ok My::Gate::soon(5, sub { grep { $_ eq '/other/run' } My::Gate::other_runs('/this/run') }), 'another run is seen';
+close $other;
+is_deeply [grep { $_ eq '/other/run' } My::Gate::other_runs('/this/run')], [], 'until it ends';
 done_testing;

@@ -108,14 +108,13 @@ sub stop_sins {
         . ' processes were still there';
 }
 
-# Shared memory, semaphores and queues of a user that no living process holds. Another run's on the
-# same machine are held by its processes; what they hold for a moment only is looked at again.
+# Shared memory, semaphores and queues of a user: name => whether no living process holds it.
 sub ipc {
     my $uid = shift;
     my %held;
     my %mapped = map { $_ => 1 } map { m{(/dev/shm/\S+)} ? $1 : () } map { lines_of($_) } glob '/proc/[0-9]*/maps';
     for (glob '/dev/shm/*') {
-        $held{"$_"} = 1 if !$mapped{$_} && ((lstat)[4] // -1) == $uid;
+        $held{$_} = !$mapped{$_} if ((lstat)[4] // -1) == $uid;
     }
     my %id = (shm => 'shmid', sem => 'semid', msg => 'msqid');
     for my $kind (keys %id) {
@@ -125,7 +124,7 @@ sub ipc {
             my %row;
             @row{@names} = split ' ', $line;
             my $owner = $kind eq 'shm' ? $row{cpid} : $kind eq 'msg' ? $row{lspid} : last_user($row{semid});
-            $held{"$kind $row{$id{$kind}}"} = 1 if $row{uid} == $uid && !$row{nattch} && has_ended($owner || 0);
+            $held{"$kind $row{$id{$kind}}"} = !$row{nattch} && has_ended($owner || 0) if $row{uid} == $uid;
         }
     }
     return \%held;
@@ -134,11 +133,28 @@ sub ipc {
 # The process that used a set of semaphores last.
 sub last_user { return semctl($_[0], 0, 11, 0) || 0 }       # 11: GETPID
 
+# What is there since a snapshot, and nobody's; what nobody holds for a moment only is looked at again.
 sub ipc_sins {
     my ($within, $uid, $before) = @_;
     my @new;
-    soon($within, sub { @new = grep { !$before->{$_} } sort keys %{ ipc($uid) }; return !@new });
+    soon($within, sub {
+        my $now = ipc($uid);
+        @new = grep { $now->{$_} && !exists $before->{$_} } sort keys %$now;
+        return !@new;
+    });
     return map { "left on the machine: $_" } @new;
+}
+
+# Other runs on this machine: they kill servers too, whose memory is nobody's until the next starts.
+sub other_runs {
+    my $stage = shift;
+    my %other;
+    for (glob '/proc/[0-9]*/environ') {
+        open my $fh, '<', $_ or next;
+        local $/;
+        $other{$1} = 1 if (<$fh> // '') =~ /(?:^|\0)TEST_STAGE=([^\0]+)/ && $1 ne $stage;
+    }
+    return sort keys %other;
 }
 
 1;
