@@ -18,6 +18,7 @@ my $httpd = My::Server->new('tls', realtime => 1);
 my $dir = $httpd->dir;
 $httpd->configure(realtime => 1, lines => <<"CONF");
 LoadModule ssl_module $stock/mod_ssl.so
+LogLevel ssl:error
 Listen 127.0.0.1:$tls_port
 <VirtualHost 127.0.0.1:$tls_port>
     SSLEngine on
