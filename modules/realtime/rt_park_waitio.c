@@ -46,6 +46,7 @@ typedef struct parking {
     parking_state state;
     int inside;                   /* worker: our process_connection runs the others' */
     int polls;                    /* worker: it has had one */
+    int away;                     /* worker: the MPM watches it, so state is not BUSY or WANTS */
     int rung;                     /* came while it was not PARKED, or is queued for the notifier */
     int awaited;                  /* a worker waits for CLAIMED to end */
     int by_worker;                /* the answer is too long for the notifier */
@@ -237,11 +238,12 @@ static int answer(parking *own)
 }
 
 /* Notifier: the first of who was rung, CLAIMED, or NULL */
-static parking *claim(void)
+static parking *claim(int *busy)
 {
     parking *own;
 
     rt_waits_lock();
+    *busy = lot.watched != NULL;
     own = lot.rung;
     if (own) {
         lot.rung = own->queued;
@@ -295,10 +297,34 @@ static void drain(void)
     }
 }
 
+/* Notifier: one of who was rung. 0: there is none, and *busy says whether there may be soon */
+static int serve_one(int *busy)
+{
+    parking *own = claim(busy);
+    int answered;
+
+    if (!own) {
+        return 0;
+    }
+    answered = answer(own);
+    rt_waits_lock();
+    if (answered) {
+        own->state = ANSWERED;
+        if (own->awaited) {
+            pthread_cond_broadcast(&lot.settled);
+        }
+    }
+    else {
+        settle(own);
+    }
+    rt_waits_unlock();
+    return 1;
+}
+
 apr_time_t rt_waitio_turn(void)
 {
     apr_time_t now = og_clock_mono();
-    parking *own;
+    int busy = 1;
 
     if (!lot.on) {
         return now + APR_USEC_PER_SEC;
@@ -307,22 +333,9 @@ apr_time_t rt_waitio_turn(void)
     tick(now);
     drain();
     rt_waits_unlock();
-    while ((own = claim()) != NULL) {
-        int answered = answer(own);
-
-        rt_waits_lock();
-        if (answered) {
-            own->state = ANSWERED;
-            if (own->awaited) {
-                pthread_cond_broadcast(&lot.settled);
-            }
-        }
-        else {
-            settle(own);
-        }
-        rt_waits_unlock();
+    while (serve_one(&busy)) {
     }
-    return now + (lot.watched ? TICK : APR_USEC_PER_SEC);
+    return now + (busy ? TICK : APR_USEC_PER_SEC);
 }
 
 /* Worker: the connection is this thread's alone. @return what it was */
@@ -338,6 +351,7 @@ static parking_state take_back(parking *own)
     own->awaited = 0;
     was = own->state;
     own->state = BUSY;
+    own->away = 0;
     if (was == PARKED) {
         unqueue(own);
         take_off_wheel(own);
@@ -371,6 +385,7 @@ static int give_away(parking *own, parking_state state)
 {
     int given = 0, wake = 0;
 
+    own->away = 1;
     own->c->cs->state = CONN_STATE_ASYNC_WAITIO;
     own->c->cs->sense = CONN_SENSE_WANT_READ;
     rt_waits_lock();
@@ -382,6 +397,9 @@ static int give_away(parking *own, parking_state state)
         if (state == PARKED) {
             settle(own);
         }
+    }
+    else {
+        own->away = 0;
     }
     rt_waits_unlock();
     if (wake) {
@@ -405,6 +423,7 @@ static int end_request(parking *own)
 /* Worker: answer a poll that is this thread's. */
 static int answer_here(parking *own, rt_look look)
 {
+    own->state = BUSY;
     rt_poll_stop_waiting(own->poll);
     rt_waits_leave(&own->wait);
     rt_poll_answer(own->poll, look);
@@ -429,9 +448,11 @@ static int park(parking *own, int *more)
     own->at = poll->until;
     own->wait.key = poll->place.key;
     poll->wait = &own->wait;
+    push(own->c); /* an answer before this one, which did not wait to be sent alone */
     /* what was read already never makes the socket readable: a client that sends several polls at
      * once is paced */
-    if (look_at_input(own) != DATA_CAME && rt_waits_join(&own->wait)) {
+    if (!own->c->data_in_output_filters && !own->c->aborted && look_at_input(own) != DATA_CAME
+        && rt_waits_join(&own->wait)) {
         look = rt_poll_look(poll, 1);
         if (look == RT_NOTHING && give_away(own, PARKED)) {
             return 1;
@@ -539,7 +560,7 @@ static int process_connection(conn_rec *c)
         return DECLINED;
     }
     own = own ? own : make(c);
-    if (own->state != BUSY && !resume(own)) {
+    if (own->away && !resume(own)) {
         return OK;
     }
     while (more) {
@@ -569,7 +590,7 @@ static int pre_close(conn_rec *c)
 {
     parking *own = c->master ? NULL : parking_of(c);
 
-    if (own && own->state != BUSY) {
+    if (own && own->away) {
         take_back(own);
         if (own->poll) {
             rt_poll_stop_waiting(own->poll);

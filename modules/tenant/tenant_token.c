@@ -206,9 +206,14 @@ tenant_reason tenant_token_verify(tenant_claims *claims, apr_pool_t *p, const ch
 {
     const json_t *payload;
     tenant_reason reason;
+    apr_pool_t *scratch;
 
     memset(claims, 0, sizeof(*claims));
-    reason = tenant_jws_verify(&payload, p, token, len, sets);
+    /* of its own, and gone at the end: p may be that of a request that is parked for long */
+    if (apr_pool_create_unmanaged_ex(&scratch, NULL, NULL) != APR_SUCCESS) {
+        return TENANT_MALFORMED;
+    }
+    reason = tenant_jws_verify(&payload, scratch, token, len, sets);
     if (reason == TENANT_OK) {
         reason = check_issuer(payload, rules);
     }
@@ -221,5 +226,6 @@ tenant_reason tenant_token_verify(tenant_claims *claims, apr_pool_t *p, const ch
     if (reason == TENANT_OK) {
         reason = read_caller(claims, p, payload, rules);
     }
+    apr_pool_destroy(scratch);
     return reason;
 }
