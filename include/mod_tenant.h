@@ -70,6 +70,11 @@ APR_DECLARE_OPTIONAL_FN(const char *, tenant_problem_base, (const request_rec *r
 /** Bytes that a request body may have here: TenantMaxBody, 1 MiB. */
 APR_DECLARE_OPTIONAL_FN(apr_size_t, tenant_max_body, (const request_rec *r));
 
+/** A location with this SetHandler is ours to speak for: the server's own errors there are
+ * problem+json, too, unless TenantProblem says otherwise. handler lives as long as the process.
+ * For optional_fn_retrieve hooks. */
+APR_DECLARE_OPTIONAL_FN(void, tenant_serves, (const char *handler));
+
 #define TENANT_DECLARE(type) type
 
 /**

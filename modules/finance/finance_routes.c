@@ -28,7 +28,12 @@ static APR_OPTIONAL_FN_TYPE(tenant_identity_get) *identity_get;
 
 static void retrieve(void)
 {
+    APR_OPTIONAL_FN_TYPE(tenant_serves) *serves = APR_RETRIEVE_OPTIONAL_FN(tenant_serves);
+
     identity_get = APR_RETRIEVE_OPTIONAL_FN(tenant_identity_get);
+    if (serves) {
+        serves("finance");
+    }
 }
 
 static rest_method method_of(const request_rec *r)

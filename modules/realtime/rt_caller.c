@@ -9,7 +9,14 @@ static APR_OPTIONAL_FN_TYPE(tenant_identity_get) *identity_get;
 
 static void retrieve(void)
 {
+    APR_OPTIONAL_FN_TYPE(tenant_serves) *serves = APR_RETRIEVE_OPTIONAL_FN(tenant_serves);
+
     identity_get = APR_RETRIEVE_OPTIONAL_FN(tenant_identity_get);
+    if (serves) {
+        serves("realtime-subscribe");
+        serves("realtime-publish");
+        serves("realtime-metrics");
+    }
 }
 
 void rt_caller_register(apr_pool_t *p)

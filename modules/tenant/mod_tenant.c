@@ -6,12 +6,14 @@
 
 static void hooks(apr_pool_t *p)
 {
+    ap_hook_pre_config(tenant_config_begin, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(tenant_config_check, NULL, NULL, APR_HOOK_MIDDLE);
     tenant_keys_register(p);
     tenant_request_register(p);
     tenant_edge_register(p);
     tenant_ingress_register(p);
     tenant_identity_register(p);
+    tenant_external_register(p);
     tenant_authz_register(p);
     tenant_problem_register(p);
     tenant_egress_register(p);

@@ -5,6 +5,7 @@
 #define TENANT_H
 
 #include <httpd.h>
+#include <ap_expr.h>
 #include <http_config.h>
 #include <http_log.h>
 
@@ -32,6 +33,16 @@ typedef struct tenant_server_conf {
     const tenant_secret *previous;
 } tenant_server_conf;
 
+/** The directives that take an identity from another authentication module. */
+typedef enum tenant_external {
+    TENANT_EXTERNAL_ORG,
+    TENANT_EXTERNAL_USER,
+    TENANT_EXTERNAL_ROLE,
+    TENANT_EXTERNAL_PROPERTIES,
+    TENANT_EXTERNAL_EXPIRES,
+    TENANT_EXTERNAL_COUNT
+} tenant_external;
+
 /** pool: pconf, or a request's when it is merged there. Read-only. */
 typedef struct tenant_dir_conf {
     tenant_keys *jwks;                      /**< NULL: unset */
@@ -40,7 +51,8 @@ typedef struct tenant_dir_conf {
     apr_array_header_t *audiences;          /**< const char *; NULL: unset */
     const char *claims[TENANT_CLAIMS_COUNT];
     apr_array_header_t *all_properties_roles;
-    int problem;                            /**< OG_UNSET, 0, 1 */
+    const ap_expr_info_t *external[TENANT_EXTERNAL_COUNT]; /**< NULL: unset */
+    int problem;                            /**< OG_UNSET: where callers are verified; 0, 1 */
     const char *problem_base;
     apr_int64_t max_body;                   /**< OG_UNSET */
 } tenant_dir_conf;
@@ -61,6 +73,7 @@ void *tenant_server_create(apr_pool_t *p, server_rec *s);
 void *tenant_server_merge(apr_pool_t *p, void *base, void *add);
 const tenant_dir_conf *tenant_dir_get(const request_rec *r);
 const tenant_server_conf *tenant_server_get(const server_rec *s);
+int tenant_config_begin(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 int tenant_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
 /* tenant_request.c */
@@ -76,8 +89,19 @@ extern const char *const tenant_edge_headers[];
 int tenant_trusted(const request_rec *r);
 void tenant_edge_register(apr_pool_t *p);
 
-/* Each other noun registers its own hooks. */
+/* tenant_identity.c */
+#define TENANT_AUTH_TYPE "TenantJWT"
 const tenant_identity *tenant_identity_get(const request_rec *r);
+/** From now on the request is this caller's. @return OK or an HTTP status */
+int tenant_assume(request_rec *r, const tenant_claims *claims);
+/** Whether a role that was granted no properties one by one holds all (TenantAllPropertiesRoles). */
+int tenant_holds_all(const tenant_dir_conf *conf, const char *role);
+
+/* tenant_external.c */
+int tenant_external_is_on(const tenant_dir_conf *conf);
+void tenant_external_register(apr_pool_t *p);
+
+/* Each other noun registers its own hooks. */
 void tenant_identity_register(apr_pool_t *p);
 void tenant_authz_register(apr_pool_t *p);
 void tenant_ingress_register(apr_pool_t *p);

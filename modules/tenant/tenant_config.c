@@ -43,6 +43,9 @@ void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
     }
     conf->all_properties_roles = add->all_properties_roles ? add->all_properties_roles
                                                            : base->all_properties_roles;
+    for (i = 0; i < TENANT_EXTERNAL_COUNT; i++) {
+        conf->external[i] = add->external[i] ? add->external[i] : base->external[i];
+    }
     conf->problem = add->problem != OG_UNSET ? add->problem : base->problem;
     conf->problem_base = add->problem_base ? add->problem_base : base->problem_base;
     conf->max_body = add->max_body != OG_UNSET ? add->max_body : base->max_body;
@@ -213,6 +216,24 @@ static const char *add_all_properties_role(cmd_parms *cmd, void *confv, const ch
     return NULL;
 }
 
+/* process: which of them the configuration being read has, a bit each */
+static unsigned int external_seen;
+
+/* TenantOrg and its siblings; cmd->info says which. */
+static const char *set_external(cmd_parms *cmd, void *conf, const char *arg)
+{
+    const ap_expr_info_t **expr = &((tenant_dir_conf *)conf)->external[(apr_size_t)cmd->info];
+    const char *wrong = NULL;
+
+    active(cmd);
+    external_seen |= 1U << (apr_size_t)cmd->info;
+    *expr = ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &wrong, NULL);
+    return wrong || !*arg ? apr_psprintf(cmd->pool, "%s: expected an expression such as "
+                                         "\"%%{env:OAUTH2_CLAIM_x}\", not \"%.80s\"%s%s",
+                                         cmd->cmd->name, arg, wrong ? ": " : "", wrong ? wrong : "")
+                          : NULL;
+}
+
 static const char *set_problem(cmd_parms *cmd, void *conf, int on)
 {
     active(cmd);
@@ -333,10 +354,28 @@ static const server_addr_rec *shared_address(const server_rec *a, const server_r
     return NULL;
 }
 
+/* A configuration is read anew at each reload. */
+int tenant_config_begin(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    external_seen = 0;
+    return OK;
+}
+
 int tenant_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main)
 {
+    const unsigned int both = 1U << TENANT_EXTERNAL_ORG | 1U << TENANT_EXTERNAL_USER;
     const server_rec *a, *b;
 
+    if (external_seen && (external_seen & both) != both) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main,
+                     OGLOGNO(1016) "%s: expected both, so that the callers of another "
+                     "authentication module can be told apart",
+                     external_seen & 1U << TENANT_EXTERNAL_ORG ? "TenantOrg without TenantUser"
+                                                               : "TenantUser, TenantRole, "
+                                                                 "TenantProperties or "
+                                                                 "TenantExpires without TenantOrg");
+        return !OK;
+    }
     for (a = main->next; a; a = a->next) {
         for (b = a->next; b; b = b->next) {
             const server_addr_rec *shared = shared_address(a, b);
@@ -380,6 +419,16 @@ const command_rec tenant_cmds[] = {
                   "org, user, role, properties or session, and the name of its claim"),
     AP_INIT_ITERATE("TenantAllPropertiesRoles", add_all_properties_role, NULL, HERE,
                     "Roles that hold all properties when a token does not list any, or none"),
+    AP_INIT_TAKE1("TenantOrg", set_external, (void *)TENANT_EXTERNAL_ORG, HERE,
+                  "Expression for the organisation of who another module authenticated"),
+    AP_INIT_TAKE1("TenantUser", set_external, (void *)TENANT_EXTERNAL_USER, HERE,
+                  "Expression for the user of who another module authenticated"),
+    AP_INIT_TAKE1("TenantRole", set_external, (void *)TENANT_EXTERNAL_ROLE, HERE,
+                  "Expression for the role of who another module authenticated"),
+    AP_INIT_TAKE1("TenantProperties", set_external, (void *)TENANT_EXTERNAL_PROPERTIES, HERE,
+                  "Expression for the properties granted to who another module authenticated"),
+    AP_INIT_TAKE1("TenantExpires", set_external, (void *)TENANT_EXTERNAL_EXPIRES, HERE,
+                  "Expression for when that ends, in seconds since 1970"),
     AP_INIT_FLAG("TenantProblem", set_problem, NULL, HERE,
                  "On to send problem+json in place of the server's own error pages"),
     AP_INIT_TAKE1("TenantProblemBase", set_problem_base, NULL, HERE,

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* Who calls: AuthType TenantJWT verifies the bearer token and keeps what it says with the request.
- * Whatever other source of identities there will be ends in assume(), too: one record, one
- * partition key, one r->user. */
+ * Identities of other modules (tenant_external.c) end in tenant_assume(), too: one record, one
+ * partition key. */
 #include "tenant.h"
 
 #include <ap_provider.h>
@@ -15,8 +15,6 @@
 #include "og_clock.h"
 #include "og_mac.h"
 #include "tenant_cache.h"
-
-#define AUTH_TYPE "TenantJWT"
 
 /* child: made in child_init, NULL without memory for it; has its own locks */
 static tenant_cache *verified;
@@ -35,8 +33,7 @@ const tenant_identity *tenant_identity_get(const request_rec *r)
     return NULL;
 }
 
-/* From now on the request is this caller's. @return OK or an HTTP status */
-static int assume(request_rec *r, const tenant_claims *claims)
+int tenant_assume(request_rec *r, const tenant_claims *claims)
 {
     tenant_identity *identity = apr_pcalloc(r->pool, sizeof(*identity));
 
@@ -57,8 +54,6 @@ static int assume(request_rec *r, const tenant_claims *claims)
     identity->issued = claims->issued;
     identity->expires = claims->expires;
     tenant_request_of(r)->identity = identity;
-    r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, claims->user);
-    r->ap_auth_type = (char *)AUTH_TYPE;
     return OK;
 }
 
@@ -102,11 +97,35 @@ static int cache_key(unsigned char key[TENANT_CACHE_KEY], const tenant_dir_conf 
            && og_sha256(key, &subject, sizeof(subject));
 }
 
+static const apr_array_header_t *all_properties_roles(apr_pool_t *p, const tenant_dir_conf *conf)
+{
+    apr_array_header_t *owner;
+
+    if (conf->all_properties_roles) {
+        return conf->all_properties_roles;
+    }
+    owner = apr_array_make(p, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(owner, const char *) = "owner";
+    return owner;
+}
+
+int tenant_holds_all(const tenant_dir_conf *conf, const char *role)
+{
+    const apr_array_header_t *roles = conf->all_properties_roles;
+    int i;
+
+    for (i = 0; roles && i < roles->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(roles, i, const char *), role)) {
+            return 1;
+        }
+    }
+    return !roles && !strcmp(role, "owner");
+}
+
 static void fill_rules(tenant_rules *rules, apr_pool_t *p, const tenant_dir_conf *conf)
 {
     static const char *const names[TENANT_CLAIMS_COUNT] = { "orgId", "sub", "role", "properties",
                                                             "sid" };
-    apr_array_header_t *owner;
     int i;
 
     rules->issuer = conf->issuer;
@@ -114,12 +133,7 @@ static void fill_rules(tenant_rules *rules, apr_pool_t *p, const tenant_dir_conf
     for (i = 0; i < TENANT_CLAIMS_COUNT; i++) {
         rules->names[i] = conf->claims[i] ? conf->claims[i] : names[i];
     }
-    rules->all_properties_roles = conf->all_properties_roles;
-    if (!rules->all_properties_roles) {
-        owner = apr_array_make(p, 1, sizeof(const char *));
-        APR_ARRAY_PUSH(owner, const char *) = "owner";
-        rules->all_properties_roles = owner;
-    }
+    rules->all_properties_roles = all_properties_roles(p, conf);
 }
 
 static tenant_reason verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
@@ -178,13 +192,14 @@ static int authenticate(request_rec *r)
     const char *type = ap_auth_type(r), *token;
     tenant_reason reason;
     tenant_claims claims;
+    int rc;
 
-    if (!type || strcasecmp(type, AUTH_TYPE) != 0) {
+    if (!type || strcasecmp(type, TENANT_AUTH_TYPE) != 0) {
         return DECLINED;
     }
     if ((!conf->jwks && !conf->secrets) || !conf->issuer || !conf->audiences) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      OGLOGNO(1012) "AuthType " AUTH_TYPE " without %s: nobody can be verified "
+                      OGLOGNO(1012) "AuthType " TENANT_AUTH_TYPE " without %s: nobody can be verified "
                       "(TenantJWKS, TenantIssuer, TenantAudience)",
                       !conf->issuer ? "issuer" : !conf->audiences ? "audience" : "keys");
         return HTTP_INTERNAL_SERVER_ERROR;
@@ -193,13 +208,19 @@ static int authenticate(request_rec *r)
     if (reason == TENANT_OK) {
         reason = verify(&claims, r, conf, token);
     }
-    return reason == TENANT_OK ? assume(r, &claims) : refuse(r, reason);
+    if (reason != TENANT_OK) {
+        return refuse(r, reason);
+    }
+    rc = tenant_assume(r, &claims);
+    r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, claims.user);
+    r->ap_auth_type = (char *)TENANT_AUTH_TYPE;
+    return rc;
 }
 
 /* mod_authz_core asks for a challenge when it refuses a verified caller: no Basic, no Digest. */
 static int note_failure(request_rec *r, const char *type)
 {
-    return strcasecmp(type, AUTH_TYPE) != 0 ? DECLINED : OK;
+    return strcasecmp(type, TENANT_AUTH_TYPE) != 0 ? DECLINED : OK;
 }
 
 static void child_init(apr_pool_t *p, server_rec *s)

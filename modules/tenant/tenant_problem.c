@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* problem+json in place of the server's canned pages (http-semantics.md 1): everywhere for our own
- * refusals, where TenantProblem says so for the others. Works on the canned body alone: an
+/* problem+json in place of the server's canned pages (http-semantics.md 1): for our own refusals
+ * everywhere, for the others where TenantProblem says so, and where it says nothing in locations
+ * whose callers are verified or that a module of ours serves. Works on the canned body alone: an
  * ErrorDocument that is a path, and a backend's own error body, stay what they are.
  *
  * ap_send_error_response runs insert_error_filter, then keeps of the headers only err_headers_out
@@ -10,7 +11,9 @@
 #include "tenant.h"
 
 #include <apr_strings.h>
+#include <http_core.h>
 #include <http_protocol.h>
+#include <http_request.h>
 #include <util_filter.h>
 
 #include "rest_problem.h"
@@ -61,6 +64,18 @@ static rest_problem problem_of(int status)
     return other;
 }
 
+/* Why a 401: ours, or another module's, which says no more than whether there was something to look
+ * at. */
+static tenant_reason reason_of(const request_rec *r)
+{
+    tenant_reason reason = tenant_request_of(r)->reason;
+
+    if (reason != TENANT_OK) {
+        return reason;
+    }
+    return apr_table_get(r->headers_in, "Authorization") ? TENANT_SIGNATURE : TENANT_MISSING;
+}
+
 static apr_status_t replace(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     request_rec *r = f->r;
@@ -73,8 +88,8 @@ static apr_status_t replace(ap_filter_t *f, apr_bucket_brigade *bb)
         return APR_SUCCESS;
     }
     f->ctx = f;
-    if (r->status == HTTP_UNAUTHORIZED && own->reason != TENANT_OK) {
-        problem.details = apr_pstrcat(r->pool, "{\"reason\":\"", tenant_reason_name(own->reason),
+    if (r->status == HTTP_UNAUTHORIZED) {
+        problem.details = apr_pstrcat(r->pool, "{\"reason\":\"", tenant_reason_name(reason_of(r)),
                                       "\"}", NULL);
     }
     else if (r->status == HTTP_FORBIDDEN && own->denied) {
@@ -93,6 +108,44 @@ static apr_status_t replace(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
+/* process: names of handlers of ours; filled when modules are loaded */
+#define HANDLERS_MAX 32
+static const char *handlers[HANDLERS_MAX];
+static int handler_count;
+
+static void tenant_serves(const char *handler)
+{
+    if (handler_count < HANDLERS_MAX) {
+        handlers[handler_count++] = handler;
+    }
+}
+
+/* SetHandler of this location: r->handler is not set yet when an early hook refuses */
+static int is_served(const request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    int i;
+
+    for (i = 0; core->handler && i < handler_count; i++) {
+        if (!strcmp(core->handler, handlers[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_protected(request_rec *r)
+{
+    const tenant_dir_conf *conf = tenant_dir_get(r);
+    const char *type = ap_auth_type(r);
+
+    if (conf->problem != OG_UNSET) {
+        return conf->problem;
+    }
+    return (type && !strcasecmp(type, TENANT_AUTH_TYPE)) || tenant_external_is_on(conf)
+           || is_served(r);
+}
+
 static void insert(request_rec *r)
 {
     const tenant_request *own = tenant_request_of(r);
@@ -105,11 +158,12 @@ static void insert(request_rec *r)
      * AuthzSendForbiddenOnFailure is on; a new token would not help this one */
     if (r->status == HTTP_UNAUTHORIZED && own->denied && own->reason == TENANT_OK) {
         r->status = HTTP_FORBIDDEN;
+        apr_table_unset(r->err_headers_out, "WWW-Authenticate"); /* another module's challenge */
     }
     /* a Require of ours may refuse and another one grant: only these two are our refusals */
     ours = (r->status == HTTP_UNAUTHORIZED && own->reason != TENANT_OK)
            || (r->status == HTTP_FORBIDDEN && own->denied);
-    if (r->status >= 400 && (ours || tenant_dir_get(r)->problem == 1)) {
+    if (r->status >= 400 && (ours || is_protected(r))) {
         ap_add_output_filter_handle(filter, NULL, r, r->connection);
     }
 }
@@ -118,4 +172,6 @@ void tenant_problem_register(apr_pool_t *p)
 {
     filter = ap_register_output_filter("TENANT_PROBLEM", replace, NULL, AP_FTYPE_RESOURCE);
     ap_hook_insert_error_filter(insert, NULL, NULL, APR_HOOK_LAST);
+    handler_count = 0; /* a module may stay loaded over a reload */
+    APR_REGISTER_OPTIONAL_FN(tenant_serves);
 }

@@ -86,8 +86,9 @@ for my $row (@rows) {
     is $answer->{header}{'www-authenticate'}, undef, "$name: no challenge: another token would not help";
 }
 is request($port, 'GET /secured/any/page.html')->{status}, 401, 'nobody is asked to authenticate';
-is problem(request($port, 'GET /secured/any/nothing', Authorization => $caller{admin}))->{status}, undef,
-    'a Require that refused before another granted makes no other error ours';
+my $nothing = problem(request($port, 'GET /secured/any/nothing', Authorization => $caller{admin}));
+is_deeply [@$nothing{qw(code details)}], ['not_found', {}],
+    'a Require that refused before another granted is no reason for another error';
 is request($port, 'GET /secured/realm/page.html')->{header}{'www-authenticate'}, 'Bearer realm="the \"house\""',
     'AuthName is the realm';
 is request($port, 'GET /secured/realm/page.html', Authorization => 'Bearer x')->{header}{'www-authenticate'},
