@@ -10,7 +10,7 @@ use lib $FindBin::Bin, "$ENV{TEST_STAGE}/t/lib";
 use Http;
 use My::Log qw(expect_error log_mark log_since);
 use My::Token qw(claims json sign token);
-use Test::More tests => 15;
+use Test::More tests => 16;
 
 my $port = port_of('tenant_client');
 my $file = My::Token::dir() . '/jwks-rotating.json';
@@ -51,6 +51,20 @@ sub once_a_child {
     return %lines && !grep { $_ > 1 } values %lines;
 }
 
+# Every child has read the keys since the mark, asked until it has: one may answer twenty in a row.
+sub taken {
+    my $mark = shift;
+    my $parent = My::Token::slurp("$ENV{TEST_STAGE}/t/logs/httpd.pid") + 0;
+    my @children = split ' ', qx(ps -o pid= --ppid $parent);
+    for (1 .. 1000) {
+        status($new);
+        my $log = log_since($mark);
+        return 1 if !grep { kill(0, $_) && $log !~ /\[pid $_:.*OG1002: \Q$file\E/ } @children;
+        select undef, undef, undef, 0.01;
+    }
+    return 0;
+}
+
 sub seen {
     my ($mark, $tag) = @_;
     for (1 .. 500) {
@@ -72,8 +86,10 @@ my $until = time + 3;
 status($old), select undef, undef, undef, 0.02 while time < $until;
 ok once_a_child($mark, 'OG1001'), 'it is reported once a child';
 
+$mark = log_mark();
 write_in_place($new_jwks);
-ok settles($new, 200), 'the whole file is taken';
+ok taken($mark), 'the whole file is taken, by every child';
+is status($new), 200, 'a token of the new key is let in';
 ok settles($old, 401), 'a token of the old key is refused, though it was verified before';
 is problem(request($port, $page, Authorization => "Bearer $old"))->{details}{reason}, 'key', 'for its key';
 
