@@ -10,16 +10,14 @@
 #include "finance.h"
 
 #include "og_mac.h"
+#include "rest_key.h"
 
 #include <apr_strings.h>
-
-#define KEY_MAX 255
 
 int finance_idempotency_key(const finance_call *call, finance_idempotency *idem,
                             rest_problem *problem)
 {
     const char *key = apr_table_get(call->r->headers_in, "Idempotency-Key");
-    const char *at = key;
 
     problem->status = HTTP_BAD_REQUEST;
     if (!key) {
@@ -27,11 +25,7 @@ int finance_idempotency_key(const finance_call *call, finance_idempotency *idem,
         problem->detail = "This request needs an Idempotency-Key header.";
         return 0;
     }
-    /* visible ASCII: two fields, which httpd joins with ", ", are refused by the space */
-    while (*at > 0x20 && *at < 0x7F) {
-        at++;
-    }
-    if (at == key || *at || at - key > KEY_MAX) {
+    if (!rest_key_valid(key)) {
         problem->code = "idempotency_key_invalid";
         problem->detail = "Idempotency-Key must be one header of 1 to 255 visible ASCII "
                           "characters.";
