@@ -4,10 +4,12 @@
 use strict;
 use warnings FATAL => 'all';
 use lib "$ENV{TEST_STAGE}/t/lib";
-use My::CutProxy;
+use My::FaultProxy;
 
-my $before = My::CutProxy->new($ENV{TEST_PGHOST}, 'before');
-my $after = My::CutProxy->new($ENV{TEST_PGHOST}, 'after');
+my $before = My::FaultProxy->new($ENV{TEST_PGHOST});
+my $after = My::FaultProxy->new($ENV{TEST_PGHOST});
+$before->set(My::FaultProxy::before_commit());
+$after->set(My::FaultProxy::after_commit());
 $ENV{CMOCKA_MESSAGE_OUTPUT} = 'TAP';
 $ENV{TEST_CUT_BEFORE} = $before->host;
 $ENV{TEST_CUT_AFTER} = $after->host;
