@@ -27,7 +27,7 @@ typedef struct rest_db_breaker {
 /** A connection failed in use. @return 1 when this opened it */
 int rest_db_breaker_failed(rest_db_breaker *b, apr_time_t now);
 
-/** A connect, or the probe, failed. @return 1 when this opened it */
+/** A connect, or the probe, that began at `now` failed. @return 1 when this opened it */
 int rest_db_breaker_refused(rest_db_breaker *b, apr_time_t now);
 
 /** A connection did its work: the row of failures is broken. An open breaker stays open. */

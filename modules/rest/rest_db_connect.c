@@ -75,8 +75,10 @@ static void empty_slot(rest_db_conn *conn)
     conn->state = REST_DB_SLOT_EMPTY;
 }
 
-/* The breaker learns how a connect went; 1 when that changed it. Under the lock. */
-static int conclude(rest_db_conn *conn, rest_db_status status)
+/* The breaker learns how a connect went; 1 when that changed it. Under the lock. The next probe is
+ * due half a second after this one began: one that hung until its time-out is followed at once, or
+ * the two times together would be longer than a recovery may take. */
+static int conclude(rest_db_conn *conn, rest_db_status status, apr_time_t began)
 {
     rest_db_pool *pool = conn->pool;
 
@@ -87,7 +89,7 @@ static int conclude(rest_db_conn *conn, rest_db_status status)
         return closed;
     }
     conn->state = REST_DB_SLOT_SPENT;
-    if (!rest_db_breaker_refused(&pool->breaker, og_clock_mono())) {
+    if (!rest_db_breaker_refused(&pool->breaker, began)) {
         return 0;
     }
     rest_db_pool_shut(pool);
@@ -99,7 +101,7 @@ static int conclude(rest_db_conn *conn, rest_db_status status)
 static void fill_slot(rest_db_conn *conn)
 {
     rest_db_pool *pool = conn->pool;
-    apr_time_t down_since = pool->breaker.since;
+    apr_time_t began = og_clock_mono(), down_since = pool->breaker.since;
     rest_db_status status;
     int changed;
 
@@ -108,7 +110,7 @@ static void fill_slot(rest_db_conn *conn)
     pthread_mutex_unlock(&pool->lock);
     status = open_conn(conn);
     pthread_mutex_lock(&pool->lock);
-    changed = conclude(conn, status);
+    changed = conclude(conn, status, began);
     if (!changed) {
         return;
     }

@@ -72,7 +72,7 @@ under_way('killed', sub {
 });
 my $since = time;
 $pg->wait_ready;
-recovers('after kill -9', $since);
+recovers('after kill -9', since => $since);
 repeated('killed');
 is scalar(grep { $_->{status} != 200 } map { list() } 1 .. 50), 0, 'none of the dead connections is lent';
 
