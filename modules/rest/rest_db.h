@@ -20,7 +20,8 @@
 typedef enum {
     REST_DB_OK,
     REST_DB_BUSY,     /**< no connection became free by the deadline: 503 database_busy */
-    REST_DB_DOWN,     /**< 08*, 53300, 57P*, no connection, breaker open: 503 upstream_unavailable */
+    REST_DB_DOWN,     /**< 08*, 25006 (a write at a server that is read-only), 53300, 57P*, no
+                           connection, breaker open: 503 upstream_unavailable */
     REST_DB_TIMEOUT,  /**< 57014 or our own deadline: 504 database_timeout */
     REST_DB_CONFLICT, /**< 23505 */
     REST_DB_RETRY,    /**< 40001, 40P01: the transaction may be tried again */

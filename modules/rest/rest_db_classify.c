@@ -15,6 +15,7 @@ static const struct {
     { "40001", REST_DB_RETRY },    /* serialization_failure */
     { "40P01", REST_DB_RETRY },    /* deadlock_detected */
     { "57014", REST_DB_TIMEOUT },  /* query_canceled: statement_timeout, or our own cancel */
+    { "25006", REST_DB_DOWN },     /* read_only_sql_transaction: a standby, or a primary demoted */
     { "53300", REST_DB_DOWN },     /* too_many_connections */
     { "57P", REST_DB_DOWN },       /* admin_shutdown, crash_shutdown, cannot_connect_now … */
     { "08", REST_DB_DOWN },        /* connection exceptions; all that PgBouncer itself says */

@@ -141,6 +141,19 @@ static int send_opening(rest_tx *tx)
                         3, values);
 }
 
+/* Status of a result. A write that a transaction of ours refuses because we opened it read-only is
+ * our own fault; any other 25006 comes from a server that is no primary: reconnect (F16). */
+static rest_db_status meaning(const rest_tx *tx, const PGresult *res)
+{
+    rest_db_status status = rest_db_classify(tx->pg, res);
+    const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+    if (tx->scope.read_only && sqlstate && strcmp(sqlstate, "25006") == 0) {
+        return REST_DB_ERROR;
+    }
+    return status;
+}
+
 /* One statement's one result, and the NULL that ends it. */
 static rest_db_status receive(rest_tx *tx, apr_time_t deadline, PGresult **res)
 {
@@ -154,7 +167,7 @@ static rest_db_status receive(rest_tx *tx, apr_time_t deadline, PGresult **res)
         return REST_DB_DOWN;
     }
     if (PQresultStatus(*res) == PGRES_PIPELINE_SYNC
-        || rest_db_classify(tx->pg, *res) == REST_DB_DOWN) { /* its farewell: nothing follows */
+        || meaning(tx, *res) == REST_DB_DOWN) { /* its farewell: nothing follows */
         return REST_DB_OK;
     }
     status = rest_db_wire_next(tx->pg, deadline, &end);
@@ -172,7 +185,7 @@ static rest_db_status receive(rest_tx *tx, apr_time_t deadline, PGresult **res)
 /* What one result means; `ending` is the command it must name, or NULL. */
 static rest_db_status judge(rest_tx *tx, PGresult *res, const char *ending)
 {
-    rest_db_status status = rest_db_classify(tx->pg, res);
+    rest_db_status status = meaning(tx, res);
 
     if (status != REST_DB_OK) {
         note_result(tx, res);

@@ -76,6 +76,20 @@ recovers('after kill -9', since => $since);
 repeated('killed');
 is scalar(grep { $_->{status} != 200 } map { list() } 1 .. 50), 0, 'none of the dead connections is lent';
 
+# F16: a server that became read-only, as after a failover to a standby
+sub read_only {
+    my $setting = shift;
+    My::DB::sql($_) for "ALTER SYSTEM SET default_transaction_read_only = $setting", 'SELECT pg_reload_conf()';
+    return;
+}
+read_only('on');
+ok wait_for(10, sub { verdict(post('read-only-' . time)) eq $down }), 'read-only: a write is refused as by a server that is down';
+is verdict(post('standby')), $down, 'read-only: again' for 1 .. 20;
+read_only('off');
+$since = time;
+ok wait_for(10, sub { post('standby')->{status} == 201 }), 'a primary again: the write is done';
+cmp_ok time - $since, '<=', 2, 'within 2 s';
+
 unlike $httpd->errors, qr/exit signal/, 'no child died of it';
 is +($httpd->stop)[0], 0, 'httpd stops cleanly';
 done_testing;

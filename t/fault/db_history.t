@@ -9,7 +9,6 @@ use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use Db qw($ORG code_of post recovers site);
-use JSON::PP qw(decode_json);
 use My::DB qw(sql value);
 use My::FaultProxy;
 use POSIX ();
@@ -76,8 +75,10 @@ while (%pid) {
     $proxy->set(@$rule, chance => 0.6);
     for (1 .. 8) {
         select undef, undef, undef, 0.1;
-        while ((my $pid = waitpid -1, POSIX::WNOHANG()) > 0) {
-            $failed++ if delete $pid{$pid} && $?;
+        for my $pid (keys %pid) {
+            next unless waitpid($pid, POSIX::WNOHANG()) > 0;
+            $failed++ if $?;
+            delete $pid{$pid};
         }
         last unless %pid;
     }

@@ -16,6 +16,7 @@ static void sqlstates_become_statuses(void **state)
     } cases[] = {
         { "23505", REST_DB_CONFLICT }, { "40001", REST_DB_RETRY },   { "40P01", REST_DB_RETRY },
         { "57014", REST_DB_TIMEOUT },  { "53300", REST_DB_DOWN },    { "57P01", REST_DB_DOWN },
+        { "25006", REST_DB_DOWN },
         { "57P02", REST_DB_DOWN },     { "57P03", REST_DB_DOWN },    { "08006", REST_DB_DOWN },
         { "08P01", REST_DB_DOWN },     { "22P02", REST_DB_REFUSED }, { "22003", REST_DB_REFUSED },
         { "23502", REST_DB_REFUSED },  { "23503", REST_DB_REFUSED }, { "23514", REST_DB_REFUSED },

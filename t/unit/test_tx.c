@@ -371,6 +371,26 @@ static void a_backend_killed_in_use_is_down(void **state)
     assert_string_equal(value_of(tx, "SELECT 1"), "1");
 }
 
+static void a_server_that_is_read_only_is_left(void **state) /* F16 */
+{
+    setting *s = *state;
+    rest_tx_scope reading = { 9201, 7, 1, og_clock_mono() + MS(2000) };
+    rest_tx *tx = tx_of(s->p, s->pool, 9201, 2000);
+    const char *before = value_of(tx, "SELECT pg_backend_pid()");
+
+    value_of(tx, "SELECT set_config('transaction_read_only', 'on', true)"); /* as on a standby */
+    assert_int_equal(insert(tx, "9201", "9", "standby"), REST_DB_DOWN);
+    assert_memory_equal(rest_tx_error(tx), "25006 ", 6);
+    tx = tx_of(s->p, s->pool, 9201, 2000);
+    if (!getenv("TEST_POOLED")) { /* PgBouncer may lend the same server connection again */
+        assert_string_not_equal(value_of(tx, "SELECT pg_backend_pid()"), before);
+    }
+    rest_tx_rollback(tx);
+
+    assert_int_equal(rest_tx_begin(s->p, s->pool, &reading, &tx), REST_DB_OK);
+    assert_int_equal(insert(tx, "9201", "9", "mistake"), REST_DB_ERROR); /* our own fault */
+}
+
 #define tx_test(fn) cmocka_unit_test_setup_teardown(fn, tx_up, setting_down)
 
 int main(void)
@@ -391,7 +411,8 @@ int main(void)
                                         tx_test(past_its_deadline_nothing_is_sent),
                                         tx_test(a_frozen_backend_costs_the_deadline_and_100_ms),
                                         tx_test(freezing_at_commit_is_unknown),
-                                        tx_test(a_backend_killed_in_use_is_down) };
+                                        tx_test(a_backend_killed_in_use_is_down),
+                                        tx_test(a_server_that_is_read_only_is_left) };
 
     return unit_run(tests);
 }
