@@ -20,13 +20,14 @@ use My::Server;
 use Rt qw(answer ask caller_of event publish request);
 use Test::More;
 use Time::HiRes qw(time);
-our @EXPORT_OK = qw($ORG ask_list ask_post code_of list lock_table median no_database post recovers served
+our @EXPORT_OK = qw($ORG ask_list ask_post code_of ends_well list lock_table median no_database post recovers served
                     site unlock_table verdict);
 
 our $ORG = 41;
 
-# What an outage makes httpd say; `OG2200` a breaker opened, `OG2205` a connect failed
-expect_error('OG2200: .* database connections in a row', 'OG2205: no database connection');
+# What an outage makes httpd say: a breaker opened, a connect failed
+my @expected = ('OG2200: \d+ database connections in a row', 'OG2205: no database connection');
+expect_error(@expected);
 
 # { pg, proxy, httpd }, all of them running; what is said after site() goes to it. httpd's events go
 # to rt_a.   lines => directives   dsn => host (the proxy's)   up => 0: PostgreSQL is stopped again
@@ -115,6 +116,17 @@ sub recovers {
     }
     is $row, 20, "$name: lists work again";
     cmp_ok $last - $since, '<=', $within, "$name: within $within s";
+    return;
+}
+
+# Nothing else was wrong: no error but those of the outage, no child that died of itself, a clean stop.
+sub ends_well {
+    my $httpd = shift;
+    my ($status) = $httpd->stop;
+    is $status, 0, 'httpd stops cleanly';
+    my $expected = join '|', @expected;
+    is_deeply [grep { /:(?:error|crit|alert|emerg)\]|exit signal|Assertion|runtime error:/ && !/$expected/ }
+        split /\n/, $httpd->errors], [], 'its log has no other error';
     return;
 }
 

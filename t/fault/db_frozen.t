@@ -6,7 +6,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
-use Db qw($ORG ask_list ask_post list median no_database post recovers served site verdict);
+use Db qw($ORG ask_list ask_post ends_well list median no_database post recovers served site verdict);
 use My::DB qw(value);
 use Rt qw(answer caller_of event poll publish subscribe);
 use Test::More;
@@ -64,7 +64,5 @@ my $n = grep { $_ ne '200' } @verdicts;
 cmp_ok $n, '<=', 1, 'one backend frozen: one request at most meets it';
 is_deeply [grep { $_ ne '200' && $_ ne $late } @verdicts], [], 'and is late';
 
-unlike $httpd->errors, qr/exit signal/, 'no child died of it';
-my ($status, $took) = $httpd->stop;
-is $status, 0, 'httpd stops cleanly';
+ends_well($httpd);
 done_testing;

@@ -8,7 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
-use Db qw($ORG code_of post recovers site);
+use Db qw($ORG code_of ends_well post recovers site);
 use My::DB qw(sql value);
 use My::FaultProxy;
 use POSIX ();
@@ -92,6 +92,9 @@ is $failed, 0, 'each client got a final answer for each key';
 note join ' ', map { "$_ $done{$_}" } sort keys %done;
 ok $done{$_}, "there was a fault of the kind '$_'" for qw(before after child backend immediate);
 
+my %child = map { /^(\d+)/ ? ($1 => 1) : () } split /\n/, My::Server::slurp($httpd->dir . '/access_log');
+cmp_ok scalar keys %child, '>=', 2 + ($done{child} // 0) / 2, 'children that were killed were replaced';
+
 my (%answer, $cut);
 for my $n (0 .. CLIENTS - 1) {
     for (split /\n/, My::Server::slurp($httpd->dir . "/client-$n")) {
@@ -120,5 +123,5 @@ for my $table (['event_outbox', "(data::json->>'id')::bigint"], ['audit_log', 'r
 }
 ok Rt::wait_for(20, sub { !value('SELECT count(*) FROM event_outbox WHERE published_at IS NULL') }),
     'all events are published, by who wrote them or by the relay';
-is +($httpd->stop)[0], 0, 'httpd stops cleanly';
+ends_well($httpd);
 done_testing;
