@@ -20,7 +20,7 @@ use My::Server;
 use Rt qw(answer ask caller_of event publish request);
 use Test::More;
 use Time::HiRes qw(time);
-our @EXPORT_OK = qw($ORG ask_list ask_post code_of ends_well list lock_table median no_database post recovers served
+our @EXPORT_OK = qw($ORG ask_list ask_post code_of ends_well list lock_table median no_database post recovers repeat served
                     site unlock_table verdict);
 
 our $ORG = 41;
@@ -61,6 +61,15 @@ sub ask_post {
 
 sub list { return answer(ask_list()) // { status => 0 } }
 sub post { return answer(ask_post(@_)) // { status => 0 } }
+
+# The status of a write that is repeated. A try that was given up may hold its key still: its server
+# process learns of that by reading from the connection.
+sub repeat {
+    my $key = shift;
+    my $res;
+    Rt::wait_for(5, sub { $res = post($key); return code_of($res) ne 'idempotency_in_progress' });
+    return $res->{status};
+}
 
 sub code_of {
     my $res = shift;
