@@ -229,9 +229,16 @@ static int not_published(request_rec *r, const rt_event *event, apr_status_t rv)
                       "type must be 1 to 64 of [a-z0-9_.], eventId 1 to 64 of [A-Za-z0-9_-], "
                       "coalesceKey at most 128 bytes.");
     }
-    ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, r, OGLOGNO(1504)
-                  "an event of org %" APR_INT64_T_FMT " was not stored (RealtimeBufferMemory)",
-                  event->org);
+    if (APR_STATUS_IS_TIMEUP(rv)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, OGLOGNO(1511)
+                      "an event of org %" APR_INT64_T_FMT " was not stored: its part of the store "
+                      "stayed locked (was a child stopped while it wrote?)", event->org);
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, r, OGLOGNO(1504)
+                      "an event of org %" APR_INT64_T_FMT " was not stored (RealtimeBufferMemory)",
+                      event->org);
+    }
     return refuse(r, HTTP_SERVICE_UNAVAILABLE, "upstream_unavailable",
                   "The event could not be stored. Please try again.");
 }

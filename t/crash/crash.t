@@ -9,7 +9,7 @@ use Apache::Test ();
 use Digest::SHA qw(sha256_hex);
 use IO::Select ();
 use My::Hooks;
-use My::Log qw(expect_error);
+use My::Log qw(expect_error expect_warn);
 use My::Server;
 use Rt qw(answer ask caller_of event json_of metrics poll request subscribe wait_for waiters);
 use Test::More;
@@ -19,6 +19,8 @@ use Time::HiRes ();
 my $within = 3;
 
 expect_error('AH00052: child pid \d+ exit signal (?:Killed|Segmentation fault)', 'AH00050', 'AH00051');
+# the parent's word on so many deaths, and publications while a lock's holder stands still
+expect_warn('AH10392', 'OG1511');
 my $hooks = My::Hooks->new;
 my $httpd = My::Server->new('crash', realtime => 1, lines => "RealtimeEventTTL 60s\n", mpm => <<'CONF')->start(env => $hooks->env);
 StartServers       4
