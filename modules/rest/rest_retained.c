@@ -5,11 +5,23 @@
 
 #include <http_config.h>
 
+#include "og_hooks.h"
+
+og_shm_head *rest_retained_find(const char *name, apr_uint32_t magic, apr_uint32_t layout)
+{
+    og_shm_head **kept = ap_retained_data_get(name);
+
+    return kept && *kept && og_shm_fits(*kept, magic, layout + og_hooks_layout(), (*kept)->size)
+               ? *kept
+               : NULL;
+}
+
 og_shm_head *rest_retained_segment(const char *name, apr_uint32_t magic, apr_uint32_t layout,
                                    apr_size_t size, int *is_new)
 {
     og_shm_head **kept = ap_retained_data_get(name);
 
+    layout += og_hooks_layout();
     if (!kept) {
         kept = ap_retained_data_create(name, sizeof(*kept));
         *kept = NULL;

@@ -24,4 +24,7 @@
 og_shm_head *rest_retained_segment(const char *name, apr_uint32_t magic, apr_uint32_t layout,
                                    apr_size_t size, int *is_new);
 
+/** The segment of that name as it is, if it is of this magic and layout; else NULL. */
+og_shm_head *rest_retained_find(const char *name, apr_uint32_t magic, apr_uint32_t layout);
+
 #endif /* REST_RETAINED_H */

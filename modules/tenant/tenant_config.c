@@ -5,16 +5,14 @@
  * somebody remembered (tenant_egress.c). */
 #include "tenant.h"
 
-#include <apr_file_io.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
 
 #include "og_number.h"
+#include "rest_kept.h"
 
 #define MAX_BODY_LIMIT (APR_INT64_C(1) << 40)
-/* A secret in a file: longer is a wrong file */
-#define SECRET_FILE_MAX 4096
 
 static const char *const claim_words[TENANT_CLAIMS_COUNT] = { "org", "user", "role", "properties",
                                                               "session" };
@@ -100,55 +98,17 @@ static void push_text(cmd_parms *cmd, apr_array_header_t **list, const char *tex
     APR_ARRAY_PUSH(*list, const char *) = text;
 }
 
-/* "file:PATH" to a path. @return NULL, or what to tell the administrator */
-static const char *file_arg(cmd_parms *cmd, const char *arg, const char **path)
-{
-    *path = strncmp(arg, "file:", 5) != 0 || !arg[5] ? NULL
-                                                     : ap_server_root_relative(cmd->pool, arg + 5);
-    return *path ? NULL
-                 : apr_psprintf(cmd->pool, "%s: expected file:PATH, not \"%.80s\"", cmd->cmd->name,
-                                arg);
-}
-
-/* A secret's bytes, without the line end that editors and echo add. */
-static const char *read_secret(cmd_parms *cmd, const char *arg, const char **bytes,
-                               apr_size_t *len)
-{
-    char *text = apr_palloc(cmd->pool, SECRET_FILE_MAX + 1), reason[120];
-    const char *path, *wrong = file_arg(cmd, arg, &path);
-    apr_file_t *file;
-    apr_status_t rv;
-
-    if (wrong) {
-        return wrong;
-    }
-    rv = apr_file_open(&file, path, APR_READ | APR_BINARY, APR_OS_DEFAULT, cmd->temp_pool);
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_read_full(file, text, SECRET_FILE_MAX + 1, len);
-        apr_file_close(file);
-    }
-    if (rv == APR_SUCCESS) {
-        return apr_psprintf(cmd->pool, "%s: %s: expected at most %d bytes", cmd->cmd->name, path,
-                            SECRET_FILE_MAX);
-    }
-    if (!APR_STATUS_IS_EOF(rv)) {
-        return apr_psprintf(cmd->pool, "%s: %s: %s", cmd->cmd->name, path,
-                            apr_strerror(rv, reason, sizeof(reason)));
-    }
-    if (*len && text[*len - 1] == '\n') {
-        --*len;
-    }
-    *bytes = text;
-    return NULL;
-}
+/* Secrets as editors and echo write them */
+static const rest_kept_shape secret_line = { TENANT_SECRET_MIN, 1 };
+static const rest_kept_shape key_line = { TENANT_KEY_SECRET_MIN, 1 };
 
 static const char *set_jwks(cmd_parms *cmd, void *conf, const char *arg)
 {
-    const char *path, *wrong = file_arg(cmd, arg, &path);
+    const char *path, *wrong = rest_kept_path(cmd, arg, &path);
 
     active(cmd)->verifies = 1;
     if (!wrong) {
-        wrong = tenant_keys_open(&((tenant_dir_conf *)conf)->jwks, cmd->pool, path);
+        wrong = tenant_keys_open(&((tenant_dir_conf *)conf)->jwks, cmd->pool, cmd->server, path);
         wrong = wrong ? apr_pstrcat(cmd->pool, "TenantJWKS: ", wrong, NULL) : NULL;
     }
     return wrong;
@@ -162,7 +122,7 @@ static const char *set_secret(cmd_parms *cmd, void *confv, const char *name, con
     apr_size_t len;
 
     active(cmd)->verifies = 1;
-    wrong = read_secret(cmd, file, &bytes, &len);
+    wrong = rest_kept_secret(cmd, file, &secret_line, &bytes, &len);
     if (wrong) {
         return wrong;
     }
@@ -277,14 +237,9 @@ static const char *set_key_secret(cmd_parms *cmd, void *dummy, const char *curre
         const char *wrong;
 
         made[i] = apr_pcalloc(cmd->pool, sizeof(*made[i]));
-        wrong = read_secret(cmd, args[i], &made[i]->bytes, &made[i]->len);
+        wrong = rest_kept_secret(cmd, args[i], &key_line, &made[i]->bytes, &made[i]->len);
         if (wrong) {
             return wrong;
-        }
-        if (made[i]->len < TENANT_KEY_SECRET_MIN) {
-            return apr_psprintf(cmd->pool, "TenantKeySecret: %s: expected at least %d bytes, not %"
-                                           APR_SIZE_T_FMT, args[i], TENANT_KEY_SECRET_MIN,
-                                made[i]->len);
         }
     }
     conf->secret = made[0];

@@ -12,9 +12,11 @@
 #include <apr_file_io.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
+#include <mpm_common.h>
 
 #include "og_clock.h"
 #include "og_mac.h"
+#include "rest_kept.h"
 
 #define LOOK_EVERY  APR_USEC_PER_SEC
 /* A file written this recently may still change without its mtime showing it */
@@ -37,6 +39,7 @@ struct tenant_keys {
 
 /* process: of this configuration */
 static tenant_keys *all;
+static int in_parent; /* which looks as well, for the children that it makes later, and says nothing */
 
 /* The file's bytes in p. @return NULL, or why not */
 static const char *slurp(tenant_keys *keys, apr_pool_t *p, char **text, apr_size_t *len)
@@ -124,39 +127,52 @@ static apr_status_t drop_all(void *unused)
 
 static void child_init(apr_pool_t *p, server_rec *s)
 {
+    in_parent = 0;
     apr_pool_cleanup_register(p, NULL, drop_all, apr_pool_cleanup_null);
 }
 
-void tenant_keys_register(apr_pool_t *p)
+/* The first version: the file's, or the one that was kept when the file was last good.
+ * @return NULL, or why there is none (from tmp) */
+static const char *first_version(tenant_keys *keys, apr_pool_t *tmp, server_rec *s)
 {
-    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    char *text;
+    const char *before, *why;
+    apr_size_t len;
+
+    why = slurp(keys, tmp, &text, &len);
+    keys->readable = !why;
+    if (!why) {
+        og_sha256(keys->digest, text, len);
+        why = parse(&keys->current, tmp, text, len);
+        if (!why) {
+            rest_kept_put(keys->path, text, len);
+        }
+    }
+    if (why) {
+        before = rest_kept_get(tmp, s, "TenantJWKS", keys->path, why, &len);
+        why = before ? parse(&keys->current, tmp, before, len) : why;
+    }
+    return why;
 }
 
-const char *tenant_keys_open(tenant_keys **made, apr_pool_t *pconf, const char *path)
+const char *tenant_keys_open(tenant_keys **made, apr_pool_t *pconf, server_rec *s,
+                             const char *path)
 {
     tenant_keys *keys = apr_pcalloc(pconf, sizeof(*keys));
     apr_pool_t *tmp;
-    apr_size_t len;
-    char *text;
     const char *why;
 
     keys->path = path;
     apr_pool_create(&tmp, pconf);
-    why = slurp(keys, tmp, &text, &len);
-    if (!why) {
-        why = parse(&keys->current, pconf, text, len);
-    }
+    why = first_version(keys, tmp, s);
     if (!why
-        && (!og_sha256(keys->digest, text, len)
-            || apr_thread_mutex_create(&keys->lock, APR_THREAD_MUTEX_DEFAULT, pconf)
-                   != APR_SUCCESS)) {
+        && apr_thread_mutex_create(&keys->lock, APR_THREAD_MUTEX_DEFAULT, pconf) != APR_SUCCESS) {
         why = "out of memory";
     }
     if (why) {
         why = apr_psprintf(pconf, "%s: %s", path, why);
     }
     else {
-        keys->readable = 1;
         keys->next = all;
         all = keys;
         apr_pool_cleanup_register(pconf, keys, drop, apr_pool_cleanup_null);
@@ -198,7 +214,7 @@ static void look(tenant_keys *keys, server_rec *s)
     }
     why = slurp(keys, tmp, &text, &len);
     if (why) {
-        if (keys->readable) {
+        if (keys->readable && !in_parent) {
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                          OGLOGNO(1000) "%s: %s, the keys read before stay in use (TenantJWKS)",
                          keys->path, why);
@@ -212,13 +228,16 @@ static void look(tenant_keys *keys, server_rec *s)
         keys->readable = 1;
         memcpy(keys->digest, digest, sizeof(digest));
         why = same ? NULL : parse(&fresh, tmp, text, len);
-        if (why) {
+        if (why && !in_parent) {
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                          OGLOGNO(1001) "%s: %s, the keys read before stay in use (TenantJWKS)",
                          keys->path, why);
         }
     }
     if (fresh) {
+        if (in_parent) {
+            rest_kept_put(keys->path, text, len);
+        }
         apr_thread_mutex_lock(keys->lock);
         old = keys->current;
         keys->current = fresh;
@@ -246,6 +265,25 @@ tenant_keys_version *tenant_keys_borrow(tenant_keys *keys, server_rec *s)
     version->users++;
     apr_thread_mutex_unlock(keys->lock);
     return version;
+}
+
+/* The parent, every few seconds: a child that it makes when the file is bad starts with the keys that
+ * its siblings have, and so does the next generation. */
+static int monitor(apr_pool_t *p, server_rec *s)
+{
+    tenant_keys *keys;
+
+    in_parent = 1;
+    for (keys = all; keys; keys = keys->next) {
+        look(keys, s);
+    }
+    return OK;
+}
+
+void tenant_keys_register(apr_pool_t *p)
+{
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(monitor, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 void tenant_keys_return(tenant_keys *keys, tenant_keys_version *version)

@@ -26,10 +26,12 @@ typedef struct tenant_keys_version {
 } tenant_keys_version;
 
 /**
- * Read the file for the first time, at configuration time.
+ * Read the file for the first time, at configuration time. At a reload a bad one does not stop the
+ * server: the version before stays in use.
  * @return NULL and *keys (from pconf), or what is wrong with it (from pconf)
  */
-const char *tenant_keys_open(tenant_keys **keys, apr_pool_t *pconf, const char *path);
+const char *tenant_keys_open(tenant_keys **keys, apr_pool_t *pconf, server_rec *s,
+                             const char *path);
 
 /** The current version; looks at the file at most once a second. Any thread. */
 tenant_keys_version *tenant_keys_borrow(tenant_keys *keys, server_rec *s);
