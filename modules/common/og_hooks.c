@@ -60,6 +60,13 @@ apr_int64_t og_hooks_clock_offset(void)
     return hooks ? __atomic_load_n(&hooks->clock_offset, __ATOMIC_SEQ_CST) : 0;
 }
 
+apr_uint32_t og_hooks_layout(void)
+{
+    og_hooks_control *hooks = get();
+
+    return hooks ? hooks->layout : 0;
+}
+
 int og_hooks_seed(unsigned char *bytes, apr_size_t len)
 {
     og_hooks_control *hooks = get();

@@ -13,13 +13,15 @@
 
 #include <apr.h>
 
-/** The file's layout: what tests pack as "l l l l q". */
+/** The file's layout: what tests pack as "l4 q L2". */
 typedef struct og_hooks_control {
     apr_int32_t countdown;    /**< crash points to pass until one strikes; 0: none does */
     apr_int32_t signal;       /**< that the process which passes it gets */
     apr_int32_t victim;       /**< its pid */
     apr_int32_t fixed_seed;   /**< 1: keyed hashes get the same key each time */
     apr_int64_t clock_offset; /**< microseconds added to both clocks */
+    apr_uint32_t layout;      /**< added to the layout of each shared segment, as a new version would */
+    apr_uint32_t unused;
 } og_hooks_control;
 
 #ifdef OG_TEST_HOOKS
@@ -28,6 +30,8 @@ typedef struct og_hooks_control {
 void og_hooks_crash_point(void);
 
 apr_int64_t og_hooks_clock_offset(void);
+
+apr_uint32_t og_hooks_layout(void);
 
 /** @return 1, and the bytes set, where the test asks for a fixed seed */
 int og_hooks_seed(unsigned char *bytes, apr_size_t len);
@@ -39,6 +43,11 @@ static inline void og_hooks_crash_point(void)
 }
 
 static inline apr_int64_t og_hooks_clock_offset(void)
+{
+    return 0;
+}
+
+static inline apr_uint32_t og_hooks_layout(void)
 {
     return 0;
 }

@@ -40,6 +40,7 @@ typedef struct rt_server_conf {
     apr_int64_t max_waiters;         /* RealtimeMaxWaiters */
     apr_int64_t max_parked;          /* RealtimeMaxParked; 0: two thirds of the threads there are */
     const char *cursor_secret;       /* RealtimeCursorSecret: RT_SECRET_LEN bytes, or NULL */
+    const char *cursor_previous;     /* its second file, likewise: read, never written with */
     int waitio;                      /* RealtimePark: OG_UNSET (auto), 0, 1 */
 } rt_server_conf;
 
@@ -112,7 +113,13 @@ int rt_segment_forget(int child);
 int rt_segment_recount(int shard, int child);
 
 void rt_segment_keep(rt_ring_keep *keep);
+
+/* What a cursor of this place is written with. */
 void rt_segment_bond(rt_cursor_bond *bond, const rt_place *place);
+
+/* rt_cursor_read() under each secret that may have written it. */
+rt_cursor_verdict rt_segment_read_cursor(rt_cursor *cursor, const char *text,
+                                         const rt_place *place);
 rt_counters *rt_segment_counters(void);
 
 /* rt_bell.c: doorbells, one a child */

@@ -4,9 +4,9 @@
 #include "rt.h"
 
 #include "og_number.h"
+#include "rest_kept.h"
 
 #include <ap_mpm.h>
-#include <apr_file_io.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -50,6 +50,7 @@ void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->max_waiters = set_or(add->max_waiters, base->max_waiters);
     conf->max_parked = set_or(add->max_parked, base->max_parked);
     conf->cursor_secret = add->cursor_secret ? add->cursor_secret : base->cursor_secret;
+    conf->cursor_previous = add->cursor_secret ? add->cursor_previous : base->cursor_previous;
     conf->waitio = (int)set_or(add->waitio, base->waitio);
     return conf;
 }
@@ -143,23 +144,22 @@ static const char *set_max_parked(cmd_parms *cmd, void *unused, const char *arg)
     return global(cmd, og_arg_int(cmd->temp_pool, arg, 1, 10000000, &server_conf(cmd)->max_parked));
 }
 
-static const char *set_cursor_secret(cmd_parms *cmd, void *unused, const char *arg)
+static const char *set_cursor_secret(cmd_parms *cmd, void *unused, const char *current,
+                                     const char *previous)
 {
-    char *secret = apr_pcalloc(cmd->pool, RT_SECRET_LEN);
-    const char *path =
-        strncmp(arg, "file:", 5) ? NULL : ap_server_root_relative(cmd->pool, arg + 5);
-    apr_file_t *file;
-    apr_size_t len = 0;
+    static const rest_kept_shape shape = { RT_SECRET_LEN, 0 };
+    rt_server_conf *conf = server_conf(cmd);
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_size_t len;
 
-    if (!path
-        || apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, cmd->temp_pool)
-               != APR_SUCCESS
-        || apr_file_read_full(file, secret, RT_SECRET_LEN, &len) != APR_SUCCESS) {
-        return global(cmd, apr_psprintf(cmd->temp_pool, "expected file:PATH, a readable file of at "
-                                        "least %d random bytes, not \"%s\"", RT_SECRET_LEN, arg));
+    conf->cursor_previous = NULL;
+    if (!wrong) {
+        wrong = rest_kept_secret(cmd, current, &shape, &conf->cursor_secret, &len);
     }
-    server_conf(cmd)->cursor_secret = secret;
-    return global(cmd, NULL);
+    if (!wrong && previous) {
+        wrong = rest_kept_secret(cmd, previous, &shape, &conf->cursor_previous, &len);
+    }
+    return wrong;
 }
 
 static const char *set_domain(cmd_parms *cmd, void *confv, const char *arg)
@@ -230,8 +230,9 @@ const command_rec rt_cmds[] = {
                   "polls parked an organisation, 1 to 1000000 (5000)"),
     AP_INIT_TAKE1("RealtimeMaxParked", set_max_parked, NULL, RSRC_CONF,
                   "polls parked in all children (two thirds of the threads)"),
-    AP_INIT_TAKE1("RealtimeCursorSecret", set_cursor_secret, NULL, RSRC_CONF,
-                  "file:PATH of 32 random bytes that sign cursors, the same on all nodes"),
+    AP_INIT_TAKE12("RealtimeCursorSecret", set_cursor_secret, NULL, RSRC_CONF,
+                   "file:PATH of 32 random bytes that sign cursors, the same on all nodes; and of "
+                   "those that did before"),
     AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto, waitio or condvar (auto)"),
     { NULL }
 };
@@ -320,6 +321,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     effective.max_waiters = set_or(conf->max_waiters, 5000);
     effective.max_parked = set_or(conf->max_parked, places.all);
     effective.cursor_secret = conf->cursor_secret;
+    effective.cursor_previous = conf->cursor_previous;
     return OK;
 }
 

@@ -22,13 +22,14 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 2
+#define LAYOUT 3
 
 /* A holder needs microseconds; one that was stopped is not waited for (F03) */
 #define LOCK_WITHIN apr_time_from_msec(100)
 
 typedef struct segment {
     og_shm_head head;
+    apr_uint64_t memory;                   /* RealtimeBufferMemory when it was made */
     unsigned char seed[APR_SIPHASH_KSIZE]; /* of the hashes that place orgs (B35) */
     unsigned char secret[RT_SECRET_LEN];   /* where RealtimeCursorSecret gives none */
     rt_counters counters;
@@ -93,16 +94,34 @@ static int fill(const shard_shape *shape)
     return 1;
 }
 
+/* How much memory the store has. One that is there keeps its size: what moved to a new one would
+ * hide from it what the children of the last generation still publish. */
+static apr_size_t memory_of(server_rec *s)
+{
+    const segment *kept = (segment *)rest_retained_find("orgscale-realtime", MAGIC, LAYOUT);
+    apr_int64_t wanted = rt_conf()->buffer_memory;
+
+    if (!kept || kept->memory == (apr_uint64_t)wanted) {
+        return (apr_size_t)wanted;
+    }
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1512)
+                 "RealtimeBufferMemory: changing it from %" APR_UINT64_T_FMT " to %"
+                 APR_INT64_T_FMT " bytes takes a stop and a start; a restart keeps the store",
+                 kept->memory, wanted);
+    return (apr_size_t)kept->memory;
+}
+
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    apr_size_t bells_at = aligned(sizeof(segment)), size;
+    apr_size_t bells_at = aligned(sizeof(segment)), size, memory;
     shard_shape shape;
     int is_new;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
-    plan((apr_size_t)rt_conf()->buffer_memory, &shape);
+    memory = memory_of(s);
+    plan(memory, &shape);
     shards_at = aligned(bells_at + rt_bell_size());
     size = shards_at + SHARDS * shard_size;
     shared = (segment *)rest_retained_segment("orgscale-realtime", MAGIC, LAYOUT, size, &is_new);
@@ -112,6 +131,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return !OK;
     }
     if (is_new) {
+        shared->memory = memory;
         rt_bell_init((rt_bell *)((char *)shared + bells_at));
     }
     rt_bell_attach((rt_bell *)((char *)shared + bells_at));
@@ -190,14 +210,35 @@ void rt_segment_keep(rt_ring_keep *keep)
     keep->now = og_clock_mono();
 }
 
-void rt_segment_bond(rt_cursor_bond *bond, const rt_place *place)
+static void bond_with(rt_cursor_bond *bond, const rt_place *place, const char *secret)
 {
-    const char *secret = rt_conf()->cursor_secret;
-
     bond->secret = secret ? (const unsigned char *)secret : shared->secret;
     bond->secret_len = RT_SECRET_LEN;
     bond->domain = place->whose.domain;
     bond->org = place->whose.org;
+}
+
+void rt_segment_bond(rt_cursor_bond *bond, const rt_place *place)
+{
+    bond_with(bond, place, rt_conf()->cursor_secret);
+}
+
+/* The segment's own secret last: it wrote what is older than the first RealtimeCursorSecret. */
+rt_cursor_verdict rt_segment_read_cursor(rt_cursor *cursor, const char *text,
+                                         const rt_place *place)
+{
+    const char *secrets[] = { rt_conf()->cursor_secret, rt_conf()->cursor_previous, NULL };
+    rt_cursor_verdict verdict = RT_CURSOR_FOREIGN;
+    rt_cursor_bond bond;
+    int i;
+
+    for (i = 0; i < 3 && verdict == RT_CURSOR_FOREIGN; i++) {
+        if (secrets[i] || i == 2) {
+            bond_with(&bond, place, secrets[i]);
+            verdict = rt_cursor_read(cursor, text, strlen(text), &bond);
+        }
+    }
+    return verdict;
 }
 
 rt_counters *rt_segment_counters(void)

@@ -27,7 +27,6 @@ static apr_time_t park_until(rt_poll *poll)
 static int read_cursor(rt_poll *poll, rest_problem *problem)
 {
     const char *text = poll->query.cursor;
-    rt_cursor_bond bond;
 
     poll->start = RT_START_NOW;
     if (!text || !strcmp(text, "now")) {
@@ -37,8 +36,7 @@ static int read_cursor(rt_poll *poll, rest_problem *problem)
         poll->start = RT_START_EARLIEST;
         return 1;
     }
-    rt_segment_bond(&bond, &poll->place);
-    switch (rt_cursor_read(&poll->cursor, text, strlen(text), &bond)) {
+    switch (rt_segment_read_cursor(&poll->cursor, text, &poll->place)) {
     case RT_CURSOR_OK:
         poll->start = RT_START_CURSOR;
         return 1;

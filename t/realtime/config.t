@@ -29,8 +29,11 @@ my @refused = (
     (map { ["RealtimeEventTTL $_", qr/RealtimeEventTTL: expected a time from 1s to 86400s/] } '0', '999ms', '25h', '2m', 'long'),
     (map { ["RealtimePollTimeout $_", qr/RealtimePollTimeout: expected a time from 1s to 25s/] } '0', '26s', '500ms', 'x'),
     (map { ["RealtimeDomain $_", qr/RealtimeDomain: expected a name of 1 to 31/] } '" "', 'a.b', '"a b"', 'a/b', 'x' x 32),
-    (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: expected file:PATH, a readable file of at least 32/] }
-        'secret', 'file:/nowhere', "file:$short", "file:$stage/t", '"file:"'),
+    (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: expected file:PATH, not "/] } 'secret', '"file:"', "file:$long secret"),
+    ["RealtimeCursorSecret file:/nowhere", qr/RealtimeCursorSecret: \/nowhere: No such file/],
+    ["RealtimeCursorSecret file:$stage/t", qr/RealtimeCursorSecret: \S+: Is a directory/],
+    (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: \S+: expected a secret of at least 32 bytes, not 31/] }
+        "file:$short", "file:$long file:$short"),
     (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio or condvar/] } 'Waitio', 'Auto', '" "'),
     [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
@@ -49,7 +52,7 @@ for my $case (@refused) {
 for my $lines (
     join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimePollTimeout 1s\nRealtimePark auto",
     join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimePollTimeout 25s\nRealtimePark condvar",
-    "RealtimeCursorSecret file:$long", 'RealtimeDomain ' . 'x' x 31, 'RealtimeDomain Aa-0_9',
+    "RealtimeCursorSecret file:$long", "RealtimeCursorSecret file:$long file:$long", 'RealtimeDomain ' . 'x' x 31, 'RealtimeDomain Aa-0_9',
     join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\nRealtimePollTimeout 5\nRealtimeLogIdle 0\n</Location>" } 1 .. 16),
     join("\n", map { "<Location /d$_>\nRealtimeDomain same\n</Location>" } 1 .. 20),
 ) {

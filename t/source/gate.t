@@ -49,6 +49,11 @@ spew('expected_warn', 'OG1234');
 spew('error_log', '[finance:error] [pid 1] OG1234: down');
 is scalar(My::Gate::log_sins($logs)), 1, 'what is announced as a warning may not be an error';
 spew('error_log');
+spew('error_log', '[core:warn] [pid 1] AH00045: child process 7 still did not exit, sending a SIGTERM');
+is scalar(My::Gate::log_sins($logs, patient => 1)), 0, 'a child that looks for leaks may take its time';
+spew('error_log', '[core:error] [pid 1] AH00046: child process 7 still did not exit, sending a SIGKILL');
+is scalar(My::Gate::log_sins($logs, patient => 1)), 1, 'but not for ever';
+spew('error_log');
 for my $name (qw(asan.12 tsan.3 ubsan.4 fault.x/asan.5)) {
     spew($name, 'report');
     is_deeply [My::Gate::log_sins($logs)], ["sanitizer report $logs/$name"], "$name is a sin";

@@ -9,6 +9,7 @@ package My::Hooks;
 #   $hooks->arm(7, 'KILL');       # the seventh crash point from now on strikes
 #   $hooks->struck;               # the pid that it struck, or 0
 #   $hooks->clock(3600);          # seconds
+#   $hooks->layout(1);            # from the next reload on, shared memory has another layout
 
 use strict;
 use warnings FATAL => 'all';
@@ -22,7 +23,7 @@ sub new {
     my $class = shift;
     my $file = File::Temp->new(TEMPLATE => 'hooks.XXXXXX', TMPDIR => 1);
     my $self = bless { file => $file }, $class;
-    syswrite $file, pack('l4 q', 0, 0, 0, 0, 0) or die "hooks: $!";
+    syswrite $file, pack('l4 q L2', (0) x 7) or die "hooks: $!";
     return $self;
 }
 
@@ -58,5 +59,6 @@ sub arm {
 sub disarm { return $_[0]->put(0, pack 'l', 0) }
 sub struck { return $_[0]->got(8) }
 sub clock  { return $_[0]->put(16, pack 'q', $_[1] * 1_000_000) }
+sub layout { return $_[0]->put(24, pack 'L', $_[1]) }
 
 1;

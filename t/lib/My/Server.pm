@@ -19,6 +19,7 @@ use warnings FATAL => 'all';
 use Apache::TestConfig ();
 use IO::Select ();
 use IO::Socket::INET ();
+use My::Log qw(expect_error);
 use POSIX ();
 use Time::HiRes ();
 
@@ -187,13 +188,17 @@ sub reload {
 }
 
 sub graceful { return $_[0]->reload('USR1') }
-sub restart  { return $_[0]->reload('HUP') }
+sub restart  { announce_hard_end(); return $_[0]->reload('HUP') }
+
+# A child that is ended at once closes the sockets of its workers, and event's complain of that.
+sub announce_hard_end { return expect_error('AH0(?:3093|3465): process_socket: apr_pollset_add failure') }
 
 # Ends it; returns wait's status and how long that took. TERM, or WINCH for a graceful stop.
 sub stop {
     my ($self, $signal) = @_;
     my $began = Time::HiRes::time();
     return ($self->{status}, 0) if $self->has_ended;
+    announce_hard_end();
     kill $signal // 'TERM', $self->{pid};
     my $end = $began + 60;
     until ($self->has_ended) {
