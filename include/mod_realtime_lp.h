@@ -48,4 +48,7 @@ typedef struct rt_receipt {
 APR_DECLARE_OPTIONAL_FN(apr_status_t, rt_publish,
                         (const char *domain, const rt_event *event, rt_receipt *receipt));
 
+/** Whether a RealtimeDomain of the configuration that was read last has this name. */
+APR_DECLARE_OPTIONAL_FN(int, rt_domain_known, (const char *domain));
+
 #endif /* MOD_REALTIME_LP_H */

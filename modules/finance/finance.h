@@ -34,6 +34,8 @@ extern const command_rec finance_cmds[];
 void *finance_server_create(apr_pool_t *p, server_rec *s);
 void *finance_server_merge(apr_pool_t *p, void *basev, void *addv);
 const finance_server_conf *finance_conf(const server_rec *s);
+const char *finance_event_domain(const server_rec *s); /* FinanceEventDomain or its default */
+void finance_config_register(apr_pool_t *p);
 
 /* finance_routes.c: the handler; a request as its actions see it */
 

@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* Directives of mod_finance: member, create, merge, table line. */
 #include "finance.h"
+#include "mod_realtime_lp.h"
 
 #include "og_number.h"
 
 #include <apr_strings.h>
+#include <http_core.h>
 
 static const apr_interval_time_t span_max = 60 * APR_USEC_PER_SEC;
 
@@ -36,6 +38,13 @@ void *finance_server_merge(apr_pool_t *p, void *basev, void *addv)
 const finance_server_conf *finance_conf(const server_rec *s)
 {
     return ap_get_module_config(s->module_config, &finance_module);
+}
+
+const char *finance_event_domain(const server_rec *s)
+{
+    const char *domain = finance_conf(s)->event_domain;
+
+    return domain ? domain : "finance";
 }
 
 /* All children share one pool each, whatever vhost a request came to */
@@ -123,3 +132,39 @@ const command_rec finance_cmds[] = {
                   "longest time that a request may spend in the database, up to 60s (5s)"),
     { NULL }
 };
+
+/* Contradictions, said at config test; the first of a start's two passes says them. */
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    APR_OPTIONAL_FN_TYPE(rt_domain_known) *known = APR_RETRIEVE_OPTIONAL_FN(rt_domain_known);
+    const finance_server_conf *conf = finance_conf(s);
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    if (!conf->dsn) {
+        if (conf->job_dsn) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1610)
+                         "FinanceJobDSN without FinanceDSN: expected both, requests get 503");
+        }
+        return OK;
+    }
+    if (conf->pool_wait != OG_UNSET && conf->deadline != OG_UNSET
+        && conf->pool_wait >= conf->deadline) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1611)
+                     "FinancePoolWait %" APR_TIME_T_FMT " ms: expected less than FinanceDeadline, %"
+                     APR_TIME_T_FMT " ms, which ends the wait", apr_time_as_msec(conf->pool_wait),
+                     apr_time_as_msec(conf->deadline));
+    }
+    if (known && !known(finance_event_domain(s))) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1612)
+                     "FinanceEventDomain %s: expected a name that some RealtimeDomain gives, events "
+                     "stay in the outbox", finance_event_domain(s));
+    }
+    return OK;
+}
+
+void finance_config_register(apr_pool_t *p)
+{
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+}

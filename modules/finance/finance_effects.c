@@ -35,14 +35,14 @@ static void event_stmt(const finance_call *call, const finance_effects *effects,
 
     values[0] = finance_int(p, call->caller->org);
     values[1] = finance_int(p, effects->property);
-    values[2] = finance_conf(call->r->server)->event_domain;
+    values[2] = finance_event_domain(call->r->server);
     values[3] = effects->action;
     values[4] = effects->event_id;
     values[5] = effects->coalesce_key;
     values[6] = effects->data;
     stmt->sql = "INSERT INTO event_outbox (org_id, property_id, domain, type, event_id,"
-                " coalesce_key, data) VALUES ($1::bigint, $2::bigint, coalesce($3, 'finance'), $4,"
-                " $5, $6, $7) RETURNING id";
+                " coalesce_key, data) VALUES ($1::bigint, $2::bigint, $3, $4, $5, $6, $7)"
+                " RETURNING id";
     stmt->count = 7;
     stmt->values = values;
 }
@@ -106,7 +106,6 @@ int finance_effects_stmts(const finance_call *call, finance_effects *effects,
 void finance_effects_committed(const finance_call *call, const finance_effects *effects,
                                const PGresult *outbox)
 {
-    const char *domain = finance_conf(call->r->server)->event_domain;
     rt_event event = { call->caller->org, effects->property, effects->action, effects->event_id,
                        effects->coalesce_key, effects->data, strlen(effects->data), 0 };
     apr_status_t rv;
@@ -114,7 +113,7 @@ void finance_effects_committed(const finance_call *call, const finance_effects *
     if (!publish) {
         return;
     }
-    rv = publish(domain ? domain : "finance", &event, NULL);
+    rv = publish(finance_event_domain(call->r->server), &event, NULL);
     if (rv == APR_SUCCESS) {
         finance_relay_mark(apr_atoi64(PQgetvalue(outbox, 0, 0)));
     }

@@ -327,6 +327,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
 void rt_config_register(apr_pool_t *p)
 {
+    APR_REGISTER_OPTIONAL_FN(rt_domain_known);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     /* behind the MPM's, which puts its numbers right */
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_LAST);

@@ -38,4 +38,22 @@ for my $lines ('FinanceDSN "host=/tmp user=orgscale_app dbname=x"', 'FinanceDSN 
     my ($accepted, $output) = config_test($lines);
     ok $accepted, "accepted: $lines" or diag $output;
 }
+
+# contradictions: accepted, with a warning that says what was expected
+my $dsn = qq(FinanceDSN "host=/tmp dbname=x"\n);
+for my $case (
+    [qq(FinanceJobDSN "host=/tmp dbname=x"\n), qr/OG1610: FinanceJobDSN without FinanceDSN: expected both/],
+    ["${dsn}FinancePoolWait 5s\nFinanceDeadline 5s\n", qr/OG1611: FinancePoolWait 5000 ms: expected less than FinanceDeadline, 5000 ms/],
+    ["${dsn}FinanceEventDomain nowhere\n", qr/OG1612: FinanceEventDomain nowhere: expected a name that some RealtimeDomain gives/],
+    [$dsn, qr/OG1612: FinanceEventDomain finance: /],
+) {
+    my ($lines, $warning) = @$case;
+    my ($accepted, $output) = config_test($lines);
+    ok $accepted, "accepted: $lines" or diag $output;
+    like $output, $warning, 'with a warning';
+}
+my ($accepted, $output) = config_test("${dsn}FinanceJobDSN \"host=/tmp dbname=x\"\nFinancePoolWait 1s\nFinanceDeadline 2s\n"
+    . "<Location /e>\nRealtimeDomain finance\n</Location>\n");
+ok $accepted, 'what fits together is accepted' or diag $output;
+unlike $output, qr/OG16/, 'without a warning';
 done_testing;

@@ -92,7 +92,7 @@ my @raw = (
 );
 
 my @protocols = (['HTTP/1.1', \&request], has_h2() ? ['h2c', \&h2] : ());
-plan tests => @protocols * 5 * @rows + 6 * @raw + @protocols * 8 + 10;
+plan tests => @protocols * 5 * @rows + 6 * @raw + @protocols * 11 + 7;
 
 sub clean {
     my ($what, $answer, $status) = @_;
@@ -154,18 +154,21 @@ for my $forged (['X-Forwarded-For', '192.0.2.1'], ['Forwarded', 'for=192.0.2.1']
 }
 
 # A backend's 103 is written past all filters, so it is not forwarded at all
-my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
-my $pid = fork // die "fork: $!";
-if (!$pid) {
-    my $peer = $listener->accept;
-    sysread $peer, my $asked, 65536;
-    print $peer "HTTP/1.1 103 Early Hints\r\nX-Org-Key: leak\r\nLink: </x>; rel=preload\r\n\r\n",
-                "HTTP/1.1 200 OK\r\nSurrogate-Key: leak\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate";
-    close $peer;
-    POSIX::_exit(0);
+for my $protocol (@protocols) {
+    my ($name, $ask) = @$protocol;
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        my $peer = $listener->accept;
+        sysread $peer, my $asked, 65536;
+        print $peer "HTTP/1.1 103 Early Hints\r\nX-Org-Key: leak\r\nLink: </x>; rel=preload\r\n\r\n",
+                    "HTTP/1.1 200 OK\r\nSurrogate-Key: leak\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate";
+        close $peer;
+        POSIX::_exit(0);
+    }
+    my $late = $ask->($client, 'GET /early/' . $listener->sockport);
+    waitpid $pid, 0;
+    is $late->{status}, 200, "$name: the answer after a 103 arrives";
+    is $late->{body}, 'late', 'with its body';
+    unlike $late->{raw}, qr/leak|103/, 'and nothing of the 103';
 }
-my $late = request($client, 'GET /early/' . $listener->sockport);
-waitpid $pid, 0;
-is $late->{status}, 200, 'the answer after a 103 arrives';
-is $late->{body}, 'late', 'with its body';
-unlike $late->{raw}, qr/leak|103/, 'and nothing of the 103';
