@@ -12,7 +12,9 @@ package Rows;
 #                {{head}} {{payload}} {{sign}}   segments of {{token}}; {{sign:pad}} and so on, see %change
 #                {{body}} {{length}}     the row's body, and its size
 #                {{repeat:A:65536}} {{hex:ff00}} {{port:tenant_client}} {{key}} (an idempotency key of its own)
-#   body       the same for a body
+#   body       the same for a body; fill: it is repeated until it has this many bytes
+#   drip       from this byte of the request on ("body": from its body on), one comes each 0.1 s
+#   before     what is asked first, each on a connection of its own: { request, body, expect }
 #   token      how the row's token is wrong: alg (whose key signs; EdDSA), header and claims (changes to
 #              right ones, null leaves out, "{{now+60}}" is a time), or head and payload as texts, key
 #              (pem:RS256, der:RS256, jwks:RS256, text:…: the secret that an HS algorithm signs with)
@@ -22,6 +24,8 @@ package Rows;
 #   expect     statuses that are right; 0: the connection ends without an answer
 #   then       statuses of further answers that the bytes asked for
 #   reason, code   of the problem
+#   like       id of a row above: the answer is that row's, but for what names the request
+#   rows       how many expenses there are more when all was asked
 #   required   regular expressions that the answer matches
 #   forbidden  texts that no byte of the connection may hold
 #   logged     regular expression: the line of level warn or error that it causes
@@ -29,14 +33,16 @@ package Rows;
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
+use IPC::Open2 qw(open2);
 use JSON::PP ();
 use MIME::Base64 ();
+use My::DB ();
 use My::Token ();
 use My::Wire ();
 use Apache::TestRequest ();
 
 my $coder = JSON::PP->new->utf8;
-my (%token, %port, %used);
+my (%token, %port, %used, %answered);
 my $keys = 0;
 
 sub load {
@@ -191,20 +197,71 @@ sub check_answer {
     return @bad;
 }
 
+# Head and body of what a row asks, or of what is asked before it.
+sub bytes_of {
+    my ($row, $what) = @_;
+    my $body = defined $what->{body} ? expand($row, $what->{body}) : '';
+    $body = substr $body x ($what->{fill} / length($body) + 1), 0, $what->{fill} if $what->{fill};
+    return expand($row, $what->{request}, $body);
+}
+
+# What is asked before a row: what was wrong with that.
+sub prepare {
+    my $row = shift;
+    my @bad;
+    for my $what (@{ $row->{before} || [] }) {
+        my $wire = My::Wire->new(port_of($row->{to}));
+        $wire->send(bytes_of($row, $what));
+        my $answer = $wire->answer || { status => 'none' };
+        push @bad, "before: status $answer->{status}, not @{ $what->{expect} }"
+            unless grep { $_ eq $answer->{status} } @{ $what->{expect} };
+    }
+    return @bad;
+}
+
+sub send_row {
+    my ($row, $wire) = @_;
+    my $bytes = bytes_of($row, $row);
+    if (defined(my $from = $row->{drip})) {
+        $from = index($bytes, "\r\n\r\n") + 4 if $from eq 'body';
+        $wire->send(substr $bytes, 0, $from);
+        $wire->drip(substr($bytes, $from), 0.1);
+    }
+    else {
+        $wire->send($bytes);
+    }
+    $wire->finish if $row->{half};
+    return;
+}
+
+# An answer without what names its request and the moment.
+sub nameless {
+    my $raw = shift;
+    return $raw =~ s/^(?:Date|X-Request-Id): [^\r]*\r\n//gmir =~ s/"instance":"[^"]*",//r;
+}
+
+# All that there are; one psql answers as often as it is asked.
+my ($to_psql, $from_psql);
+sub expenses {
+    $to_psql or open2($from_psql, $to_psql, 'psql', '-XAtq', My::DB::dsn());
+    syswrite $to_psql, "SELECT count(*) FROM transactions;\n" or die "psql: $!";
+    return <$from_psql> + 0;
+}
+
 # Sends a row: all that was wrong.
 sub run {
     my $row = shift;
-    my $body = defined $row->{body} ? expand($row, $row->{body}) : '';
+    my $expenses = defined $row->{rows} ? expenses() : 0;
+    my ($all, @bad) = ('', prepare($row));
     my $wire = My::Wire->new(port_of($row->{to}));
-    my ($all, @bad) = ('');
-    $wire->send(expand($row, $row->{request}, $body));
-    $wire->finish if $row->{half};
+    send_row($row, $wire);
 
-    my $answer;
+    my ($first, $answer);
     for my $expect ($row->{expect}, @{ $row->{then} || [] }) {
         $answer = $wire->answer(method => $row->{method});
         return 'no answer, and the connection stays open' unless $answer;
         $all .= $answer->{raw};
+        $first //= nameless($answer->{raw});
         push @bad, "status $answer->{status}, not @$expect" unless grep { $_ == $answer->{status} } @$expect;
         push @bad, check_answer($row, $answer) if $expect == $row->{expect};
     }
@@ -221,6 +278,10 @@ sub run {
     push @bad, map { "it holds $_" } grep { index($all, expand($row, $_)) >= 0 } @{ $row->{forbidden} || [] };
     my $wrong = next_is_served($row->{to}, My::Wire->new(port_of($row->{to})));
     push @bad, "the next request: $wrong" if $wrong;
+    push @bad, "another answer than $row->{like}" if $row->{like} && $first ne ($answered{ $row->{like} } // '');
+    my $more = defined $row->{rows} ? expenses() - $expenses : 0;
+    push @bad, "$more more expenses, not $row->{rows}" if $more != ($row->{rows} // 0);
+    $answered{ $row->{id} } = $first;
     $row->{raw} = $all;
     return @bad;
 }

@@ -6,6 +6,7 @@ package My::Wire;
 #
 #   my $wire = My::Wire->new($port);
 #   $wire->send($bytes);
+#   $wire->drip($bytes, $seconds);    # a byte each so many seconds, until the server says something
 #   my $answer = $wire->answer;       # undef: none in time
 #   $answer->{status}                 # 0: the connection ended without one, 9: bytes without a status line
 #   $wire->rest                       # bytes from here to the end of the connection; undef: it did not end
@@ -43,6 +44,19 @@ sub send {
         my $n = syswrite $self->{socket}, $bytes, 65536, $sent;
         last if !defined $n && !$!{EAGAIN};
         $sent += $n // 0;
+    }
+    return $sent;
+}
+
+# A byte each so many seconds until all are sent, or something comes back, or the end. Returns how
+# many were sent.
+sub drip {
+    my ($self, $bytes, $pause) = @_;
+    my ($end, $sent) = (time + $WITHIN, 0);
+    local $SIG{PIPE} = 'IGNORE';
+    while ($sent < length $bytes && !$self->{ended} && !length $self->{in} && time < $end) {
+        $sent += syswrite($self->{socket}, $bytes, 1, $sent) // 0;
+        $self->take if IO::Select->new($self->{socket})->can_read($pause);
     }
     return $sent;
 }
