@@ -9,6 +9,7 @@
 #include "og_json.h"
 #include "og_log.h"
 #include "rest_problem.h"
+#include "rt_batch.h"
 #include "rt_cursor.h"
 #include "rt_interest.h"
 #include "rt_ring.h"
@@ -23,8 +24,6 @@ extern module AP_MODULE_DECLARE_DATA realtime_lp_module;
 APLOG_USE_MODULE(realtime_lp);
 
 /* Bounds of realtime.md */
-#define RT_LIMIT_MAX   200
-#define RT_REPLY_MAX   (256 * 1024)
 #define RT_LINGER_MAX  5000
 #define RT_DOMAINS_MAX 16
 
@@ -48,6 +47,7 @@ typedef struct rt_dir_conf {
     const char *domain;              /* RealtimeDomain */
     apr_interval_time_t poll_timeout;/* RealtimePollTimeout */
     apr_int64_t log_idle;            /* RealtimeLogIdle */
+    int coalesce;                    /* RealtimeCoalesce */
 } rt_dir_conf;
 
 extern const command_rec rt_cmds[];
@@ -93,7 +93,7 @@ typedef struct rt_shard {
 /* Counters of all children since the segment was made. */
 typedef struct rt_counters {
     atomic_ullong published, duplicates, refused;
-    atomic_ullong polls, delivered, gaps[3], pacing, gone;
+    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone;
     atomic_ullong wake[RT_WAKE_BUCKETS]; /* by log2 of microseconds from publish to write */
 } rt_counters;
 

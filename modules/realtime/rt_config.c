@@ -61,6 +61,7 @@ void *rt_dir_create(apr_pool_t *p, char *dir)
 
     conf->poll_timeout = OG_UNSET;
     conf->log_idle = OG_UNSET;
+    conf->coalesce = OG_UNSET;
     return conf;
 }
 
@@ -72,6 +73,7 @@ void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->domain = add->domain ? add->domain : base->domain;
     conf->poll_timeout = set_or(add->poll_timeout, base->poll_timeout);
     conf->log_idle = set_or(add->log_idle, base->log_idle);
+    conf->coalesce = (int)set_or(add->coalesce, base->coalesce);
     return conf;
 }
 
@@ -220,6 +222,9 @@ const command_rec rt_cmds[] = {
                   "longest time a poll is parked, 1s to 25s (25s)"),
     AP_INIT_TAKE1("RealtimeLogIdle", set_log_idle, NULL, RSRC_CONF | ACCESS_CONF,
                   "log one in so many polls that ended without events, 0: none (1)"),
+    AP_INIT_FLAG("RealtimeCoalesce", ap_set_flag_slot,
+                 (void *)APR_OFFSETOF(rt_dir_conf, coalesce), RSRC_CONF | ACCESS_CONF,
+                 "Off to send what a newer event of the same coalesceKey stands for, too (On)"),
     AP_INIT_TAKE1("RealtimeBufferSize", set_buffer_size, NULL, RSRC_CONF,
                   "events kept an organisation, 1 to 10000 (200)"),
     AP_INIT_TAKE1("RealtimeBufferMemory", set_buffer_memory, NULL, RSRC_CONF,

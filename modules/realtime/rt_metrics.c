@@ -27,6 +27,7 @@ static void write_totals(og_jsonw *w)
     write_count(w, "polls", &counters->polls);
     write_count(w, "published", &counters->published);
     write_count(w, "delivered", &counters->delivered);
+    write_count(w, "superseded", &counters->superseded);
     og_jsonw_name(w, "dropped");
     og_jsonw_begin(w, '{');
     write_count(w, "duplicate", &counters->duplicates);

@@ -223,7 +223,7 @@ static int answer(parking *own)
     }
     rt_poll_stop_waiting(poll);
     rt_waits_leave(&own->wait);
-    if (poll->json->nelts > NOTIFIER_WRITES_MAX) {
+    if (poll->batch.bytes > NOTIFIER_WRITES_MAX) {
         own->by_worker = 1;
         summon_worker(own);
         return 1;

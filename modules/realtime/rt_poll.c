@@ -18,7 +18,6 @@ rt_poll *rt_poll_make(request_rec *r, const tenant_identity *caller)
     poll->caller = caller;
     poll->gap = RT_GAP_NONE;
     poll->began = og_clock_mono();
-    poll->json = apr_array_make(r->pool, 0, 1);
     poll->found = apr_palloc(r->pool, (apr_size_t)rt_conf()->buffer_size * sizeof(*poll->found));
     return poll;
 }
@@ -43,13 +42,6 @@ static rt_gap begin(rt_poll *poll, const rt_ring *ring)
     return gap;
 }
 
-static void append(apr_array_header_t *bytes, const char *text, apr_size_t len)
-{
-    apr_array_header_t chunk = { bytes->pool, 1, (int)len, (int)len, (char *)text };
-
-    apr_array_cat(bytes, &chunk);
-}
-
 /* Copies the wanted among n records, oldest first, until the reply is full. */
 static void collect(rt_poll *poll, const rt_ring *ring, int n)
 {
@@ -57,20 +49,15 @@ static void collect(rt_poll *poll, const rt_ring *ring, int n)
         const rt_record *record = rt_ring_record(ring, poll->found[n]);
 
         if (rt_query_wants(&poll->query, poll->caller, record)) {
-            if (poll->events == poll->query.limit
-                || (poll->events
-                    && (apr_size_t)poll->json->nelts + record->json_len > RT_REPLY_MAX)) {
+            if (!rt_batch_add(&poll->batch, record)) {
                 poll->more = 1;
-                return;
+                break;
             }
-            if (poll->events++) {
-                append(poll->json, ",", 1);
-            }
-            append(poll->json, rt_record_json(record), record->json_len);
             poll->oldest = poll->oldest ? poll->oldest : record->born;
         }
         poll->cursor.id = record->id;
     }
+    rt_batch_keep(&poll->batch);
 }
 
 /* Everything behind the cursor, or the gap that there is. The tail is taken first: what comes while
@@ -88,7 +75,7 @@ static void read_ring(rt_poll *poll, const rt_ring *ring)
         n = rt_ring_scan(ring, &poll->place.whose, earliest ? 0 : poll->cursor.id, &keep,
                          poll->found, &lost);
         if (lost && !earliest) {
-            if (poll->events) {
+            if (poll->batch.count) {
                 return; /* while it lingered: what it has goes out, and the next poll learns it */
             }
             poll->gap = RT_GAP_EVICTED;
@@ -111,7 +98,7 @@ rt_look rt_poll_look(rt_poll *poll, int stay)
         return RT_LATE;
     }
     read_ring(poll, locked.ring);
-    if (poll->gap == RT_GAP_NONE && !poll->events) {
+    if (poll->gap == RT_GAP_NONE && !poll->batch.count) {
         result = RT_NOTHING;
         if (stay && !poll->waiting && rt_bell_child() >= 0) {
             poll->waiting = rt_interest_count(locked.interest, poll->place.key)
@@ -187,7 +174,7 @@ static const char *reply_json(const rt_poll *poll, const char *cursor, int retry
     apr_time_t left = poll->expires - og_clock_mono();
     og_jsonw w;
 
-    og_jsonw_init(&w, poll->r->pool, (apr_size_t)poll->json->nelts + 512);
+    og_jsonw_init(&w, poll->r->pool, poll->batch.bytes + 512);
     og_jsonw_begin(&w, '{');
     og_jsonw_name(&w, "v");
     og_jsonw_int(&w, 1);
@@ -195,9 +182,7 @@ static const char *reply_json(const rt_poll *poll, const char *cursor, int retry
     og_jsonw_string(&w, cursor);
     og_jsonw_name(&w, "events");
     og_jsonw_begin(&w, '[');
-    if (poll->events) {
-        og_jsonw_raw(&w, poll->json->elts, (apr_size_t)poll->json->nelts);
-    }
+    rt_batch_write(&poll->batch, &w);
     og_jsonw_end(&w, ']');
     og_jsonw_name(&w, "more");
     og_jsonw_bool(&w, poll->more);
@@ -249,7 +234,8 @@ static int reply(rt_poll *poll, int retry_ms)
         r->connection->keepalive = AP_CONN_CLOSE;
         retry_ms = rt_poll_jitter(100, 1000);
     }
-    atomic_fetch_add(&counters->delivered, (unsigned long long)poll->events);
+    atomic_fetch_add(&counters->delivered, (unsigned long long)poll->batch.count);
+    atomic_fetch_add(&counters->superseded, (unsigned long long)poll->batch.superseded);
     if (poll->gap != RT_GAP_NONE) {
         atomic_fetch_add(&counters->gaps[poll->gap], 1);
     }
@@ -299,6 +285,6 @@ int rt_poll_answer(rt_poll *poll, rt_look look)
         }
         rc = reply(poll, look == RT_FULL ? rt_poll_jitter(2000, 5000) : 0);
     }
-    rt_log_poll(poll->r, poll->caller, poll->failure, poll->events, poll->began);
+    rt_log_poll(poll->r, poll->caller, poll->failure, poll->batch.count, poll->began);
     return rc;
 }

@@ -29,8 +29,7 @@ struct rt_poll {
     rt_start start;
     rt_cursor cursor;          /* last scanned */
     apr_uint64_t *found;       /* scratch for one scan: positions, newest first */
-    apr_array_header_t *json;  /* of char: events, separated by commas */
-    int events;
+    rt_batch batch;            /* the reply's events */
     int more;
     rt_gap gap;
     rt_wait *wait;             /* while it is parked */

@@ -371,9 +371,14 @@ const char *rt_record_type(const rt_record *record)
     return (const char *)(record + 1);
 }
 
+const char *rt_record_coalesce(const rt_record *record)
+{
+    return rt_record_type(record) + record->type_len + record->event_id_len;
+}
+
 const char *rt_record_json(const rt_record *record)
 {
-    return rt_record_type(record) + record->type_len + record->event_id_len + record->coalesce_len;
+    return rt_record_coalesce(record) + record->coalesce_len;
 }
 
 int rt_ring_repair(rt_ring *ring)

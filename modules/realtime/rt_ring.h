@@ -92,6 +92,7 @@ int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after
 const rt_record *rt_ring_record(const rt_ring *ring, apr_uint64_t at);
 
 const char *rt_record_type(const rt_record *record); /**< type_len bytes, no NUL */
+const char *rt_record_coalesce(const rt_record *record); /**< coalesce_len bytes, no NUL */
 const char *rt_record_json(const rt_record *record); /**< json_len bytes, no NUL */
 
 /** Roll back what a dead holder left half done. @return 1 when there was something */

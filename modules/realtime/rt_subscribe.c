@@ -86,6 +86,7 @@ static int run(rt_poll *poll)
 {
     rt_look look;
 
+    rt_batch_init(&poll->batch, poll->r->pool, (int)poll->query.limit, rt_dir(poll->r)->coalesce != 0);
     poll->until = park_until(poll);
     atomic_fetch_add(&rt_segment_counters()->polls, 1);
     look = rt_poll_look(poll, 0);

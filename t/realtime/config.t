@@ -34,6 +34,7 @@ my @refused = (
     ["RealtimeCursorSecret file:$stage/t", qr/RealtimeCursorSecret: \S+: Is a directory/],
     (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: \S+: expected a secret of at least 32 bytes, not 31/] }
         "file:$short", "file:$long file:$short"),
+    (map { ["RealtimeCoalesce $_", qr/RealtimeCoalesce must be On or Off/] } 'Yes', '" "', '1'),
     (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio or condvar/] } 'Waitio', 'Auto', '" "'),
     [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
