@@ -13,6 +13,7 @@
 #include "rt_poll.h"
 
 #include "og_clock.h"
+#include "rt_wheel.h"
 
 #include <ap_mpm.h>
 #include <apr_portable.h>
@@ -29,11 +30,8 @@
 /* A core output filter with more than this in it blocks: the notifier must not (FlushMaxThreshold) */
 #define NOTIFIER_WRITES_MAX (60 * 1024)
 
-/* Deadlines are looked at so often */
-#define TICK apr_time_from_msec(50)
-
-/* The longest wait, in ticks, and a margin for linger */
-#define WHEEL 1024
+/* Deadlines are looked at so often: the wheel could do more, but only lingering asks for it */
+#define TURN_EVERY apr_time_from_msec(50)
 
 typedef enum { BUSY, WANTS, PARKED, CLAIMED, ANSWERED, IDLE } parking_state;
 
@@ -51,10 +49,9 @@ typedef struct parking {
     int awaited;                  /* a worker waits for CLAIMED to end */
     int by_worker;                /* the answer is too long for the notifier */
     rt_look look;                 /* … and this is what it answers */
-    apr_time_t at;                /* when the notifier looks at it in any case */
+    rt_wheel_item timer;          /* when the notifier looks at it in any case */
     int lingers;
     struct parking *queued;       /* next of who was rung */
-    struct parking *later, **due; /* the wheel's list it is in */
     struct parking *next, **link; /* all that the MPM watches */
 } parking;
 
@@ -63,8 +60,8 @@ static struct {
     atomic_int on;                /* set last at the child's start, which the notifier does not wait for */
     pthread_cond_t settled;
     parking *rung, **rung_end;    /* all below under the table's lock */
-    parking *wheel[WHEEL];
-    apr_time_t ticked;            /* the wheel is done up to here */
+    rt_wheel wheel;
+    int lingering;                /* how many of those on the wheel do */
     parking *watched;
     int drained;                  /* by the notifier */
 } lot;
@@ -82,15 +79,24 @@ static void enqueue(parking *own)
     lot.rung_end = &own->queued;
 }
 
-static void ring(rt_wait *wait)
+/* Under lock */
+static void rouse(parking *own)
 {
-    parking *own = (parking *)wait;
-
     if (!own->rung) {
         own->rung = 1;
         if (own->state == PARKED) {
             enqueue(own);
         }
+    }
+}
+
+/* News: who lingers has some already, and looks when its time has come */
+static void ring(rt_wait *wait)
+{
+    parking *own = (parking *)wait;
+
+    if (own->state != PARKED || !own->lingers) {
+        rouse(own);
     }
 }
 
@@ -111,33 +117,18 @@ static void unqueue(parking *own)
     own->rung = 0;
 }
 
-/* Under lock: look at it at own->at */
+/* Under lock: look at it at its time. It starts or ends to linger off the wheel alone. */
 static void put_on_wheel(parking *own)
 {
-    apr_time_t tick = (own->at + TICK - 1) / TICK;
-    parking **list;
-
-    if (tick <= lot.ticked) {
-        tick = lot.ticked + 1; /* due already: a slot that is past comes round much later */
-    }
-    list = &lot.wheel[tick % WHEEL];
-
-    own->later = *list;
-    own->due = list;
-    if (own->later) {
-        own->later->due = &own->later;
-    }
-    *list = own;
+    rt_wheel_add(&lot.wheel, &own->timer);
+    lot.lingering += own->lingers;
 }
 
 static void take_off_wheel(parking *own)
 {
-    if (own->due) {
-        *own->due = own->later;
-        if (own->later) {
-            own->later->due = own->due;
-        }
-        own->due = NULL;
+    if (own->timer.link) {
+        rt_wheel_remove(&own->timer);
+        lot.lingering -= own->lingers;
     }
 }
 
@@ -206,19 +197,20 @@ static int answer(parking *own)
     rt_poll *poll = own->poll;
     apr_time_t until;
 
-    own->look = own->lingers && own->at > og_clock_mono() && !rt_waits_draining()
+    own->look = own->lingers && own->timer.at > og_clock_mono() && !rt_waits_draining()
                     ? RT_NOTHING
                     : rt_poll_look(poll, !own->lingers);
     if (own->lingers && own->look != RT_NOTHING) {
         own->look = RT_ANSWER; /* whatever this look came to: there was something to say before */
     }
-    if (own->look == RT_NOTHING && (own->lingers || (own->at > og_clock_mono()
+    if (own->look == RT_NOTHING && (own->lingers || (own->timer.at > og_clock_mono()
                                                      && !rt_waits_draining()))) {
         return 0;
     }
     if (!own->lingers && rt_poll_lingers(poll, own->look, &until)) {
+        rt_poll_stop_waiting(poll);
         own->lingers = 1;
-        own->at = until;
+        own->timer.at = until;
         return 0;
     }
     rt_poll_stop_waiting(poll);
@@ -238,12 +230,13 @@ static int answer(parking *own)
 }
 
 /* Notifier: the first of who was rung, CLAIMED, or NULL */
-static parking *claim(int *busy)
+static parking *claim(int *busy, int *lingering)
 {
     parking *own;
 
     rt_waits_lock();
     *busy = lot.watched != NULL;
+    *lingering = lot.lingering > 0;
     own = lot.rung;
     if (own) {
         lot.rung = own->queued;
@@ -258,24 +251,10 @@ static parking *claim(int *busy)
     return own;
 }
 
-/* Under lock: who is due is rung */
-static void tick(apr_time_t now)
+/* Under lock */
+static void due(rt_wheel_item *timer)
 {
-    apr_time_t last = now / TICK;
-    parking *own, *next;
-
-    if (last - lot.ticked > WHEEL) {
-        lot.ticked = last - WHEEL;
-    }
-    while (lot.ticked < last) {
-        lot.ticked++;
-        for (own = lot.wheel[lot.ticked % WHEEL]; own; own = next) {
-            next = own->later;
-            if (own->at <= now) {
-                ring(&own->wait);
-            }
-        }
-    }
+    rouse((parking *)((char *)timer - APR_OFFSETOF(parking, timer)));
 }
 
 /* Under lock, once: polls are answered, and connections between two polls are done with; the MPM
@@ -288,7 +267,7 @@ static void drain(void)
         lot.drained = 1;
         for (own = lot.watched; own; own = own->next) {
             if (own->state == PARKED) {
-                ring(&own->wait);
+                rouse(own);
             }
             else {
                 summon_worker(own);
@@ -297,10 +276,11 @@ static void drain(void)
     }
 }
 
-/* Notifier: one of who was rung. 0: there is none, and *busy says whether there may be soon */
-static int serve_one(int *busy)
+/* Notifier: one of who was rung. 0: there is none, *busy says whether there may be soon, and
+ * *lingering whether it will be sooner than that */
+static int serve_one(int *busy, int *lingering)
 {
-    parking *own = claim(busy);
+    parking *own = claim(busy, lingering);
     int answered;
 
     if (!own) {
@@ -324,18 +304,18 @@ static int serve_one(int *busy)
 apr_time_t rt_waitio_turn(void)
 {
     apr_time_t now = og_clock_mono();
-    int busy = 1;
+    int busy = 1, lingering = 0;
 
     if (!lot.on) {
         return now + APR_USEC_PER_SEC;
     }
     rt_waits_lock();
-    tick(now);
+    rt_wheel_turn(&lot.wheel, now, due);
     drain();
     rt_waits_unlock();
-    while (serve_one(&busy)) {
+    while (serve_one(&busy, &lingering)) {
     }
-    return now + (busy ? TICK : APR_USEC_PER_SEC);
+    return now + (lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
 }
 
 /* Worker: the connection is this thread's alone. @return what it was */
@@ -445,7 +425,7 @@ static int park(parking *own, int *more)
     if (poll->until > poll->began + longest) {
         poll->until = poll->began + longest;
     }
-    own->at = poll->until;
+    own->timer.at = poll->until;
     own->wait.key = poll->place.key;
     poll->wait = &own->wait;
     push(own->c); /* an answer before this one, which did not wait to be sent alone */
@@ -457,7 +437,8 @@ static int park(parking *own, int *more)
         if (look == RT_NOTHING && give_away(own, PARKED)) {
             return 1;
         }
-        if (rt_poll_lingers(poll, look, &own->at)) {
+        if (rt_poll_lingers(poll, look, &own->timer.at)) {
+            rt_poll_stop_waiting(poll);
             own->lingers = 1;
             if (give_away(own, PARKED)) {
                 return 1;
@@ -634,7 +615,7 @@ static void child_init(apr_pool_t *p, server_rec *s)
     }
     pthread_cond_init(&lot.settled, NULL);
     lot.rung_end = &lot.rung;
-    lot.ticked = og_clock_mono() / TICK;
+    rt_wheel_start(&lot.wheel, og_clock_mono());
     lot.on = 1;
     rt_waits_most(rt_places_get()->a_child);
 }
