@@ -48,6 +48,7 @@ typedef struct rt_dir_conf {
     apr_interval_time_t poll_timeout;/* RealtimePollTimeout */
     apr_int64_t log_idle;            /* RealtimeLogIdle */
     int coalesce;                    /* RealtimeCoalesce */
+    const rt_burst_tiers *linger;    /* RealtimeLinger */
 } rt_dir_conf;
 
 extern const command_rec rt_cmds[];
@@ -56,6 +57,7 @@ void *rt_server_merge(apr_pool_t *p, void *basev, void *addv);
 void *rt_dir_create(apr_pool_t *p, char *dir);
 void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv);
 const rt_dir_conf *rt_dir(const request_rec *r);
+const rt_burst_tiers *rt_dir_linger(const request_rec *r);
 void rt_config_register(apr_pool_t *p);
 
 /* The main server's, with defaults filled in; there from post_config on. */

@@ -15,6 +15,10 @@
 
 static const apr_interval_time_t second = APR_USEC_PER_SEC;
 
+/* RealtimeLinger: from the third event of a second on, which no quiet organisation has; and never */
+static const rt_burst_tiers linger_auto = { { 3, 10, 50 } };
+static const rt_burst_tiers linger_off = { { APR_INT64_MAX, APR_INT64_MAX, APR_INT64_MAX } };
+
 /* Process: what rt_conf() gives, and the domains that any location named; set at configuration. */
 static rt_server_conf effective;
 static rt_places places;
@@ -74,12 +78,20 @@ void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->poll_timeout = set_or(add->poll_timeout, base->poll_timeout);
     conf->log_idle = set_or(add->log_idle, base->log_idle);
     conf->coalesce = (int)set_or(add->coalesce, base->coalesce);
+    conf->linger = add->linger ? add->linger : base->linger;
     return conf;
 }
 
 const rt_dir_conf *rt_dir(const request_rec *r)
 {
     return ap_get_module_config(r->per_dir_config, &realtime_lp_module);
+}
+
+const rt_burst_tiers *rt_dir_linger(const request_rec *r)
+{
+    const rt_burst_tiers *tiers = rt_dir(r)->linger;
+
+    return tiers ? tiers : &linger_auto;
 }
 
 const rt_server_conf *rt_conf(void)
@@ -204,6 +216,48 @@ static const char *set_log_idle(cmd_parms *cmd, void *confv, const char *arg)
     return complaint(cmd, og_arg_int(cmd->temp_pool, arg, 0, 1000000, &conf->log_idle));
 }
 
+/* NULL, or the argument that is wrong */
+static const char *read_tiers(apr_pool_t *p, const char *const args[RT_BURST_TIERS],
+                              rt_burst_tiers *tiers)
+{
+    apr_int64_t least = 1;
+    int i;
+
+    for (i = 0; i < RT_BURST_TIERS; i++) {
+        if (og_arg_int(p, args[i], least, 1000000, &tiers->from[i])) {
+            return args[i];
+        }
+        least = tiers->from[i];
+    }
+    return NULL;
+}
+
+/* One word, or three numbers */
+static const char *set_linger(cmd_parms *cmd, void *confv, const char *low, const char *middle,
+                              const char *high)
+{
+    const char *args[RT_BURST_TIERS] = { low, middle, high }, *wrong = NULL;
+    rt_burst_tiers *tiers = apr_pcalloc(cmd->pool, sizeof(*tiers));
+    rt_dir_conf *conf = confv;
+
+    if (middle) {
+        wrong = read_tiers(cmd->temp_pool, args, tiers);
+        conf->linger = tiers;
+    }
+    else if (!strcmp(low, "auto")) {
+        conf->linger = &linger_auto;
+    }
+    else {
+        wrong = strcmp(low, "off") ? low : NULL;
+        conf->linger = &linger_off;
+    }
+    return wrong ? complaint(cmd, apr_psprintf(cmd->temp_pool,
+                                               "expected off, auto or three ascending numbers of "
+                                               "events a second from 1 to 1000000, not \"%.40s\"",
+                                               wrong))
+                 : NULL;
+}
+
 static const char *set_park(cmd_parms *cmd, void *unused, const char *arg)
 {
     rt_server_conf *conf = server_conf(cmd);
@@ -225,6 +279,9 @@ const command_rec rt_cmds[] = {
     AP_INIT_FLAG("RealtimeCoalesce", ap_set_flag_slot,
                  (void *)APR_OFFSETOF(rt_dir_conf, coalesce), RSRC_CONF | ACCESS_CONF,
                  "Off to send what a newer event of the same coalesceKey stands for, too (On)"),
+    AP_INIT_TAKE13("RealtimeLinger", set_linger, NULL, RSRC_CONF | ACCESS_CONF,
+                   "off, auto, or the events a second that make polls gather 0 to 50, 50 to 150 "
+                   "and 150 to 400 ms (3 10 50)"),
     AP_INIT_TAKE1("RealtimeBufferSize", set_buffer_size, NULL, RSRC_CONF,
                   "events kept an organisation, 1 to 10000 (200)"),
     AP_INIT_TAKE1("RealtimeBufferMemory", set_buffer_memory, NULL, RSRC_CONF,

@@ -92,6 +92,7 @@ static void read_ring(rt_poll *poll, const rt_ring *ring)
 rt_look rt_poll_look(rt_poll *poll, int stay)
 {
     rt_look result = RT_ANSWER;
+    rt_ring_keep keep;
     rt_shard locked;
 
     if (!rt_segment_lock(poll->place.shard, &locked)) {
@@ -107,6 +108,10 @@ rt_look rt_poll_look(rt_poll *poll, int stay)
             rt_waits_count(poll->wait, poll->waiting);
             result = poll->waiting ? RT_NOTHING : RT_FULL;
         }
+    }
+    else if (stay) {
+        rt_segment_keep(&keep);
+        poll->rate = rt_ring_rate(locked.ring, &poll->place.whose, &keep);
     }
     rt_segment_unlock(poll->place.shard);
     return result;
@@ -131,14 +136,28 @@ void rt_poll_stop_waiting(rt_poll *poll)
     }
 }
 
+/* What the client asked for at least, and what the org's burst asks for. */
+static apr_interval_time_t linger_of(const rt_poll *poll)
+{
+    rt_burst_range range = rt_burst_linger(rt_dir_linger(poll->r), poll->rate);
+    apr_interval_time_t own = range.to ? apr_time_from_msec(rt_poll_jitter(range.from, range.to)) : 0;
+
+    return own > poll->query.linger ? own : poll->query.linger;
+}
+
 int rt_poll_lingers(const rt_poll *poll, rt_look look, apr_time_t *until)
 {
-    *until = og_clock_mono() + poll->query.linger;
+    apr_interval_time_t linger;
+
+    if (look != RT_ANSWER || poll->gap != RT_GAP_NONE || poll->more || rt_waits_draining()) {
+        return 0;
+    }
+    linger = linger_of(poll);
+    *until = og_clock_mono() + linger;
     if (*until > poll->until) {
         *until = poll->until;
     }
-    return look == RT_ANSWER && poll->gap == RT_GAP_NONE && poll->query.linger && !poll->more
-           && !rt_waits_draining();
+    return linger > 0;
 }
 
 int rt_poll_jitter(int from, int to)

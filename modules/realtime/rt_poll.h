@@ -30,6 +30,7 @@ struct rt_poll {
     rt_cursor cursor;          /* last scanned */
     apr_uint64_t *found;       /* scratch for one scan: positions, newest first */
     rt_batch batch;            /* the reply's events */
+    apr_uint32_t rate;         /* how fast the org published when a parked poll found some */
     int more;
     rt_gap gap;
     rt_wait *wait;             /* while it is parked */

@@ -15,6 +15,7 @@ typedef struct rt_ring_slot {
     char domain[RT_DOMAIN_SIZE];
     apr_uint64_t newest;     /* position + 1; 0: none */
     apr_uint64_t newest_id;
+    rt_burst burst;
 } rt_ring_slot;
 
 struct rt_ring {
@@ -296,6 +297,8 @@ static void write_record(rt_ring *ring, rt_ring_slot *slot, const rt_ring_event 
     put(&to, event->coalesce, record->coalesce_len);
     put(&to, event->json, event->json_len);
     og_hooks_crash_point();
+    rt_burst_count(&slot->burst, keep->now);
+    og_hooks_crash_point();
     slot->newest = at + 1;
     og_hooks_crash_point();
     slot->newest_id = record->id;
@@ -359,6 +362,13 @@ int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after
     }
     *gap = *gap || w.next_id > after;
     return n;
+}
+
+apr_uint32_t rt_ring_rate(const rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep)
+{
+    rt_ring_slot *unused, *slot = find(ring, key, &unused);
+
+    return slot ? rt_burst_rate(&slot->burst, keep->now) : 0;
 }
 
 const rt_record *rt_ring_record(const rt_ring *ring, apr_uint64_t at)

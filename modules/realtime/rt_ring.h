@@ -22,6 +22,7 @@
 #include <apr_time.h>
 
 #include "mod_realtime_lp.h"
+#include "rt_burst.h"
 
 #define RT_DOMAIN_SIZE 32 /* a domain's name with its NUL */
 
@@ -87,6 +88,9 @@ apr_status_t rt_ring_append(rt_ring *ring, const rt_ring_key *key, const rt_ring
  */
 int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after,
                  const rt_ring_keep *keep, apr_uint64_t *at, int *gap);
+
+/** Events that the org published in the second up to keep->now. */
+apr_uint32_t rt_ring_rate(const rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep);
 
 /** The record at a position that rt_ring_scan() gave under the same hold of the lock. */
 const rt_record *rt_ring_record(const rt_ring *ring, apr_uint64_t at);

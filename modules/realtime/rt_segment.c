@@ -22,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 3
+#define LAYOUT 4
 
 /* A holder needs microseconds; one that was stopped is not waited for (F03) */
 #define LOCK_WITHIN apr_time_from_msec(100)

@@ -35,6 +35,9 @@ my @refused = (
     (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: \S+: expected a secret of at least 32 bytes, not 31/] }
         "file:$short", "file:$long file:$short"),
     (map { ["RealtimeCoalesce $_", qr/RealtimeCoalesce must be On or Off/] } 'Yes', '" "', '1'),
+    (map { ["RealtimeLinger $_", qr/RealtimeLinger: expected off, auto or three ascending numbers of events a second from 1 to 1000000/] }
+        'on', 'Auto', '3', '" "', '0 1 2', '1 2 1000001', '3 2 4', '2 4 3', '1 2 x', '-1 2 3', '1 2.5 3'),
+    (map { ["RealtimeLinger $_", qr/RealtimeLinger takes one or three arguments/] } '', '1 2', '1 2 3 4'),
     (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio or condvar/] } 'Waitio', 'Auto', '" "'),
     [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
@@ -51,8 +54,9 @@ for my $case (@refused) {
 
 # all that is right, in one configuration a bound
 for my $lines (
-    join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimePollTimeout 1s\nRealtimePark auto",
-    join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimePollTimeout 25s\nRealtimePark condvar",
+    join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimePollTimeout 1s\nRealtimePark auto\nRealtimeLinger auto",
+    join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimePollTimeout 25s\nRealtimePark condvar\nRealtimeLinger off",
+    'RealtimeLinger 1 1 1', "RealtimeLinger 1 2 1000000\nRealtimeCoalesce Off",
     "RealtimeCursorSecret file:$long", "RealtimeCursorSecret file:$long file:$long", 'RealtimeDomain ' . 'x' x 31, 'RealtimeDomain Aa-0_9',
     join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\nRealtimePollTimeout 5\nRealtimeLogIdle 0\n</Location>" } 1 .. 16),
     join("\n", map { "<Location /d$_>\nRealtimeDomain same\n</Location>" } 1 .. 20),
