@@ -13,6 +13,7 @@
 #include "rt_cursor.h"
 #include "rt_interest.h"
 #include "rt_ring.h"
+#include "rt_tabs.h"
 
 #include <httpd.h>
 #include <http_config.h>
@@ -90,12 +91,13 @@ typedef struct rt_place {
 typedef struct rt_shard {
     rt_ring *ring;
     rt_interest *interest;
+    rt_tabs *tabs;
 } rt_shard;
 
 /* Counters of all children since the segment was made. */
 typedef struct rt_counters {
     atomic_ullong published, duplicates, refused;
-    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone;
+    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced;
     atomic_ullong wake[RT_WAKE_BUCKETS]; /* by log2 of microseconds from publish to write */
 } rt_counters;
 
@@ -103,6 +105,9 @@ void rt_segment_register(apr_pool_t *p);
 
 /* 1, or 0 when OpenSSL fails. domain lives as long as the place. */
 int rt_segment_place(rt_place *place, const char *domain, apr_int64_t org);
+
+/* What a browser tab of a user of the place is known by: never 0. */
+apr_uint64_t rt_segment_tab(const rt_place *place, apr_int64_t user, const char *tab);
 
 /* Lock a shard: 1, or 0 when the lock was not to be had in time. */
 int rt_segment_lock(int shard, rt_shard *locked);
@@ -155,12 +160,14 @@ typedef struct rt_poll rt_poll; /* rt_poll.h */
 /* A poll that waits, however it does. */
 typedef struct rt_wait {
     struct rt_wait *next, **link;   /* under the table's lock */
+    struct rt_wait *tab_next, **tab_link;
     apr_uint64_t key;
+    apr_uint64_t tab;               /* rt_segment_tab(); 0: none */
     int counted;                    /* under the table's lock: in the store's who-waits, too */
     void (*ring)(struct rt_wait *); /* there is news; under the table's lock, so it must not block */
 } rt_wait;
 
-/* Join those who wait for wait->key; 0 where no more may be parked. */
+/* Join those who wait for wait->key and wait->tab; 0 where no more may be parked. */
 int rt_waits_join(rt_wait *wait);
 void rt_waits_leave(rt_wait *wait); /* harmless when it has left */
 
@@ -170,7 +177,7 @@ void rt_waits_count(rt_wait *wait, int counted);
 /* This child's polls of a key that are. */
 apr_uint16_t rt_waits_counted(apr_uint64_t key);
 
-/* The bell rang for a key; 0: for all. */
+/* The bell rang for a key, of an org or of a tab; 0: for all. */
 void rt_waits_ring(apr_uint64_t key);
 
 /* The child goes: answer everybody now, and park nobody any more. */
@@ -234,6 +241,10 @@ int rt_query_wants(const rt_query *query, const tenant_identity *caller, const r
 /* rt_subscribe.c, rt_publish.c, rt_metrics.c: the handlers */
 void rt_subscribe_register(apr_pool_t *p);
 void rt_publish_register(apr_pool_t *p);
+
+/* Whether text is 1 to max digits, small letters, large ones where upper says so, and what is in
+ * also. */
+int rt_is_made_of(const char *text, apr_size_t max, const char *also, int upper);
 void rt_metrics_register(apr_pool_t *p);
 
 /* rt_caller.c: mod_tenant's word, NULL without one; and the answers that have no other home */

@@ -427,6 +427,7 @@ static int park(parking *own, int *more)
     }
     own->timer.at = poll->until;
     own->wait.key = poll->place.key;
+    own->wait.tab = poll->tab;
     poll->wait = &own->wait;
     push(own->c); /* an answer before this one, which did not wait to be sent alone */
     /* what was read already never makes the socket readable: a client that sends several polls at

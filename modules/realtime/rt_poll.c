@@ -89,31 +89,63 @@ static void read_ring(rt_poll *poll, const rt_ring *ring)
     }
 }
 
-rt_look rt_poll_look(rt_poll *poll, int stay)
+/* Under the shard's lock: whether a newer poll of its tab is there. Where an older one may wait, it is
+ * to be rung: *children. */
+static int is_replaced(rt_poll *poll, const rt_shard *locked, int stay, apr_uint32_t *children)
+{
+    rt_tabs_verdict verdict;
+
+    if (!poll->tab) {
+        return 0;
+    }
+    if (!poll->ticket) {
+        poll->ticket = rt_tabs_draw(locked->tabs);
+    }
+    verdict = rt_tabs_look(locked->tabs, poll->tab, poll->ticket, stay);
+    if (verdict == RT_TABS_REPLACES) {
+        *children = rt_interest_children(locked->interest, poll->place.key);
+    }
+    return verdict == RT_TABS_REPLACED;
+}
+
+/* Under the shard's lock */
+static rt_look look(rt_poll *poll, const rt_shard *locked, int stay)
 {
     rt_look result = RT_ANSWER;
     rt_ring_keep keep;
-    rt_shard locked;
 
-    if (!rt_segment_lock(poll->place.shard, &locked)) {
-        return RT_LATE;
-    }
-    read_ring(poll, locked.ring);
+    read_ring(poll, locked->ring);
     if (poll->gap == RT_GAP_NONE && !poll->batch.count) {
         result = RT_NOTHING;
         if (stay && !poll->waiting && rt_bell_child() >= 0) {
-            poll->waiting = rt_interest_count(locked.interest, poll->place.key)
+            poll->waiting = rt_interest_count(locked->interest, poll->place.key)
                                 < (apr_uint64_t)rt_conf()->max_waiters
-                            && rt_interest_join(locked.interest, poll->place.key, rt_bell_child());
+                            && rt_interest_join(locked->interest, poll->place.key, rt_bell_child());
             rt_waits_count(poll->wait, poll->waiting);
             result = poll->waiting ? RT_NOTHING : RT_FULL;
         }
     }
     else if (stay) {
         rt_segment_keep(&keep);
-        poll->rate = rt_ring_rate(locked.ring, &poll->place.whose, &keep);
+        poll->rate = rt_ring_rate(locked->ring, &poll->place.whose, &keep);
     }
+    return result;
+}
+
+rt_look rt_poll_look(rt_poll *poll, int stay)
+{
+    apr_uint32_t children = 0;
+    rt_look result;
+    rt_shard locked;
+
+    if (!rt_segment_lock(poll->place.shard, &locked)) {
+        return RT_LATE;
+    }
+    result = is_replaced(poll, &locked, stay, &children) ? RT_REPLACED : look(poll, &locked, stay);
     rt_segment_unlock(poll->place.shard);
+    if (children) {
+        rt_bell_ring(children, poll->tab);
+    }
     return result;
 }
 
@@ -128,6 +160,9 @@ void rt_poll_stop_waiting(rt_poll *poll)
     if (rt_segment_lock(poll->place.shard, &locked)) {
         rt_interest_leave(locked.interest, poll->place.key, rt_bell_child());
         rt_waits_count(poll->wait, 0);
+        if (poll->tab) {
+            rt_tabs_leave(locked.tabs, poll->tab, poll->ticket);
+        }
         rt_segment_unlock(poll->place.shard);
     }
     else {
@@ -188,7 +223,8 @@ static void write_gap(og_jsonw *w, const rt_poll *poll)
     og_jsonw_end(w, '}');
 }
 
-static const char *reply_json(const rt_poll *poll, const char *cursor, int retry_ms, int drain)
+static const char *reply_json(const rt_poll *poll, rt_look look, const char *cursor, int retry_ms,
+                              int drain)
 {
     apr_time_t left = poll->expires - og_clock_mono();
     og_jsonw w;
@@ -216,6 +252,10 @@ static const char *reply_json(const rt_poll *poll, const char *cursor, int retry
     og_jsonw_bool(&w, drain);
     og_jsonw_name(&w, "degraded");
     og_jsonw_bool(&w, 0); /* the local bus is never lost */
+    if (look == RT_REPLACED) {
+        og_jsonw_name(&w, "replaced");
+        og_jsonw_bool(&w, 1);
+    }
     og_jsonw_end(&w, '}');
     return og_jsonw_text(&w);
 }
@@ -236,11 +276,11 @@ static void count_wake(const rt_poll *poll)
     atomic_fetch_add(&rt_segment_counters()->wake[bucket], 1);
 }
 
-static int reply(rt_poll *poll, int retry_ms)
+static int reply(rt_poll *poll, rt_look look)
 {
     request_rec *r = poll->r;
     rt_counters *counters = rt_segment_counters();
-    int drain = rt_waits_draining();
+    int drain = rt_waits_draining(), retry_ms = look == RT_FULL ? rt_poll_jitter(2000, 5000) : 0;
     char cursor[RT_CURSOR_SIZE];
     rt_cursor_bond bond;
     const char *text;
@@ -250,15 +290,17 @@ static int reply(rt_poll *poll, int retry_ms)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (drain) {
-        r->connection->keepalive = AP_CONN_CLOSE;
         retry_ms = rt_poll_jitter(100, 1000);
+    }
+    if (drain || look == RT_REPLACED) { /* the tab goes on on another connection */
+        r->connection->keepalive = AP_CONN_CLOSE;
     }
     atomic_fetch_add(&counters->delivered, (unsigned long long)poll->batch.count);
     atomic_fetch_add(&counters->superseded, (unsigned long long)poll->batch.superseded);
     if (poll->gap != RT_GAP_NONE) {
         atomic_fetch_add(&counters->gaps[poll->gap], 1);
     }
-    text = reply_json(poll, cursor, retry_ms, drain);
+    text = reply_json(poll, look, cursor, retry_ms, drain);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->headers_out, "Server-Timing",
                    apr_psprintf(r->pool, "park;dur=%" APR_TIME_T_FMT,
@@ -302,7 +344,8 @@ int rt_poll_answer(rt_poll *poll, rt_look look)
             atomic_fetch_add(&counters->pacing, 1);
             poll->failure = "waiter_cap";
         }
-        rc = reply(poll, look == RT_FULL ? rt_poll_jitter(2000, 5000) : 0);
+        atomic_fetch_add(&counters->replaced, look == RT_REPLACED);
+        rc = reply(poll, look);
     }
     rt_log_poll(poll->r, poll->caller, poll->failure, poll->batch.count, poll->began);
     return rc;

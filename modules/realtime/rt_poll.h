@@ -18,6 +18,7 @@ typedef enum {
     RT_ANSWER,  /* events, or a gap */
     RT_FULL,    /* nothing, and no place to wait */
     RT_LATE,    /* the store was not to be had */
+    RT_REPLACED,/* a newer poll of its tab is there */
     RT_GONE     /* the client is */
 } rt_look;
 
@@ -33,6 +34,7 @@ struct rt_poll {
     apr_uint32_t rate;         /* how fast the org published when a parked poll found some */
     int more;
     rt_gap gap;
+    apr_uint64_t tab, ticket;  /* of Realtime-Tab (rt_tabs.h); 0: none, not drawn yet */
     rt_wait *wait;             /* while it is parked */
     int waiting;               /* counted among who waits for the org */
     apr_int64_t oldest;        /* monotonic: when the oldest event of the reply was published */

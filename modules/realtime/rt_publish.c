@@ -17,7 +17,7 @@
 #define BATCH_MAX 100
 #define BODY_MAX  (1024 * 1024)
 
-static int is_made_of(const char *text, apr_size_t max, const char *also, int upper)
+int rt_is_made_of(const char *text, apr_size_t max, const char *also, int upper)
 {
     const char *at = text;
 
@@ -33,8 +33,8 @@ static int is_acceptable(const char *domain, const rt_event *event)
 {
     return rt_domain_known(domain) && event->org >= 1 && event->org <= OG_ID_MAX
            && event->property >= 0 && event->property <= OG_ID_MAX && event->type
-           && is_made_of(event->type, RT_EVENT_TYPE_MAX, "_.", 0)
-           && (!event->id || is_made_of(event->id, RT_EVENT_ID_MAX, "_-", 1))
+           && rt_is_made_of(event->type, RT_EVENT_TYPE_MAX, "_.", 0)
+           && (!event->id || rt_is_made_of(event->id, RT_EVENT_ID_MAX, "_-", 1))
            && (!event->coalesce_key || strlen(event->coalesce_key) <= RT_EVENT_COALESCE_MAX)
            && event->data_len <= RT_EVENT_DATA_MAX && event->ts >= 0;
 }

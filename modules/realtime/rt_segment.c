@@ -3,9 +3,9 @@
 /* The shared memory: counters, doorbells, and SHARDS stores with a lock each.
  *
  *     og_shm_head | seed, secret, counters | rt_bell[RT_CHILDREN] | shard 0 | shard 1 | …
- *     a shard: its lock | rt_interest | rt_ring
+ *     a shard: its lock | rt_interest | rt_tabs | rt_ring
  *
- * shard->lock guards interest and ring and nothing else; who inherits it from a dead holder repairs
+ * shard->lock guards interest, tabs and ring and nothing else; who inherits it from a dead holder repairs
  * the ring first. It is held for a few copies of memory, never across I/O or another lock. Made by
  * the parent, kept over graceful restarts, inherited by the children. */
 #include "rt.h"
@@ -22,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 4
+#define LAYOUT 5
 
 /* A holder needs microseconds; one that was stopped is not waited for (F03) */
 #define LOCK_WITHIN apr_time_from_msec(100)
@@ -37,7 +37,7 @@ typedef struct segment {
 
 /* Parent, then inherited: */
 static segment *shared;
-static apr_size_t shards_at, shard_size, interest_at, ring_at;
+static apr_size_t shards_at, shard_size, interest_at, tabs_at, ring_at;
 
 static apr_size_t aligned(apr_size_t size)
 {
@@ -49,10 +49,10 @@ static char *shard_of(int n)
     return (char *)shared + shards_at + (apr_size_t)n * shard_size;
 }
 
-/* How a shard's memory is spent: a sixteenth on who waits, an eighth on the orgs' slots, the rest
- * on events. */
+/* How a shard's memory is spent: a sixteenth on who waits, a sixty-fourth on their tabs, an eighth
+ * on the orgs' slots, the rest on events. */
 typedef struct shard_shape {
-    apr_uint32_t buckets, slots;
+    apr_uint32_t buckets, tabs, slots;
     apr_size_t data;
 } shard_shape;
 
@@ -60,14 +60,17 @@ static void plan(apr_size_t memory, shard_shape *shape)
 {
     apr_size_t each = memory / SHARDS;
     apr_size_t bucket = rt_interest_bytes(2) - rt_interest_bytes(1);
+    apr_size_t tab = rt_tabs_bytes(2) - rt_tabs_bytes(1);
     apr_size_t slot = rt_ring_bytes(2, 0) - rt_ring_bytes(1, 0);
 
     shape->buckets = (apr_uint32_t)(each / 16 / bucket) + 1;
     for (shape->slots = 8; (shape->slots * 2) * slot <= each / 8; shape->slots *= 2) {
     }
-    shape->data = each - each / 16 - each / 8;
+    shape->tabs = (apr_uint32_t)(each / 64 / tab) + 1;
+    shape->data = each - each / 16 - each / 64 - each / 8;
     interest_at = aligned(sizeof(pthread_mutex_t));
-    ring_at = aligned(interest_at + rt_interest_bytes(shape->buckets));
+    tabs_at = aligned(interest_at + rt_interest_bytes(shape->buckets));
+    ring_at = aligned(tabs_at + rt_tabs_bytes(shape->tabs));
     shard_size = aligned(ring_at + rt_ring_bytes(shape->slots, shape->data));
 }
 
@@ -89,6 +92,7 @@ static int fill(const shard_shape *shape)
         }
         og_hooks_seed((unsigned char *)(random + 1), 2 * sizeof(random[0]));
         rt_interest_init(shard_of(i) + interest_at, shape->buckets);
+        rt_tabs_init(shard_of(i) + tabs_at, shape->tabs);
         rt_ring_init(shard_of(i) + ring_at, shape->slots, shape->data, random[0], random + 1);
     }
     return 1;
@@ -156,12 +160,23 @@ int rt_segment_place(rt_place *place, const char *domain, apr_int64_t org)
     return place->shard >= 0;
 }
 
+apr_uint64_t rt_segment_tab(const rt_place *place, apr_int64_t user, const char *tab)
+{
+    apr_uint64_t parts[3];
+
+    parts[0] = place->key;
+    parts[1] = (apr_uint64_t)user;
+    parts[2] = apr_siphash24(tab, strlen(tab), shared->seed);
+    return apr_siphash24(parts, sizeof(parts), shared->seed) | 1; /* 0 would be no tab */
+}
+
 int rt_segment_lock(int shard, rt_shard *locked)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)shard_of(shard);
     int rc = og_lock_take(lock, LOCK_WITHIN);
 
     locked->interest = (rt_interest *)(shard_of(shard) + interest_at);
+    locked->tabs = (rt_tabs *)(shard_of(shard) + tabs_at);
     locked->ring = (rt_ring *)(shard_of(shard) + ring_at);
     if (rc == EOWNERDEAD) {
         rt_ring_repair(locked->ring);

@@ -12,6 +12,8 @@
 
 #include <apr_strings.h>
 
+#define TAB_MAX 64
+
 /* Until when the poll may be parked: its wait less up to a tenth, so that a cohort spreads, and
  * never past the token. One clock for deadline and reply: a poll that the token ended says so. */
 static apr_time_t park_until(rt_poll *poll)
@@ -51,6 +53,24 @@ static int read_cursor(rt_poll *poll, rest_problem *problem)
     }
 }
 
+/* Realtime-Tab, where there is one. 1, or 0 and *problem. */
+static int read_tab(rt_poll *poll, rest_problem *problem)
+{
+    const char *tab = apr_table_get(poll->r->headers_in, "Realtime-Tab");
+
+    if (!tab) {
+        return 1;
+    }
+    if (!rt_is_made_of(tab, TAB_MAX, "_-", 1)) {
+        problem->status = HTTP_BAD_REQUEST;
+        problem->code = "invalid_request";
+        problem->detail = "Realtime-Tab must be 1 to 64 of [A-Za-z0-9_-].";
+        return 0;
+    }
+    poll->tab = rt_segment_tab(&poll->place, poll->caller->user, tab);
+    return 1;
+}
+
 /* Whether an Accept header takes JSON: absent, or a range that covers it. */
 static int accepts_json(const request_rec *r)
 {
@@ -76,7 +96,7 @@ static const rest_problem *read_request(rt_poll *poll)
         return &not_acceptable;
     }
     if (!rt_query_read(poll->r, poll->caller, &poll->query, problem)
-        || !read_cursor(poll, problem)) {
+        || !read_cursor(poll, problem) || !read_tab(poll, problem)) {
         return problem;
     }
     return NULL;

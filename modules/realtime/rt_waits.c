@@ -12,7 +12,8 @@
 /* child: */
 static struct {
     pthread_mutex_t lock;
-    rt_wait *groups[GROUPS]; /* under lock */
+    rt_wait *groups[GROUPS]; /* under lock, by key */
+    rt_wait *tabs[GROUPS];   /* under lock, by tab, of those that have one */
     int parked;              /* under lock */
     int most;                /* how many this child may park; set at its start */
     atomic_int draining;
@@ -44,6 +45,28 @@ static int admits(void)
     return waits.parked < waits.most && rt_bell_parked_total() < rt_conf()->max_parked;
 }
 
+/* Under lock */
+static void link_tab(rt_wait *wait)
+{
+    rt_wait **group = &waits.tabs[wait->tab % GROUPS];
+
+    wait->tab_next = *group;
+    wait->tab_link = group;
+    if (wait->tab_next) {
+        wait->tab_next->tab_link = &wait->tab_next;
+    }
+    *group = wait;
+}
+
+static void unlink_tab(rt_wait *wait)
+{
+    *wait->tab_link = wait->tab_next;
+    if (wait->tab_next) {
+        wait->tab_next->tab_link = wait->tab_link;
+    }
+    wait->tab_link = NULL;
+}
+
 int rt_waits_join(rt_wait *wait)
 {
     rt_wait **group = &waits.groups[wait->key % GROUPS];
@@ -59,6 +82,9 @@ int rt_waits_join(rt_wait *wait)
         wait->next->link = &wait->next;
     }
     *group = wait;
+    if (wait->tab) {
+        link_tab(wait);
+    }
     waits.parked++;
     rt_bell_parked(1);
     pthread_mutex_unlock(&waits.lock);
@@ -74,6 +100,9 @@ void rt_waits_leave(rt_wait *wait)
             wait->next->link = wait->link;
         }
         wait->link = NULL;
+        if (wait->tab_link) {
+            unlink_tab(wait);
+        }
         waits.parked--;
         rt_bell_parked(-1);
     }
@@ -111,6 +140,11 @@ void rt_waits_ring(apr_uint64_t key)
             if (!key || wait->key == key) {
                 wait->ring(wait);
             }
+        }
+    }
+    for (wait = key ? waits.tabs[key % GROUPS] : NULL; wait; wait = wait->tab_next) {
+        if (wait->tab == key) {
+            wait->ring(wait);
         }
     }
     pthread_mutex_unlock(&waits.lock);

@@ -110,6 +110,17 @@ my %operation = (
         # it is woken, leaves and answers
         wait_for(2, sub { $hooks->struck || IO::Select->new($poll)->can_read(0) });
     },
+    'a newer poll of a tab'     => sub {
+        my $org = shift;
+        my @tab = (caller_of(org => $org), 'wait=5', 'Realtime-Tab' => 'crash');
+        my $older = poll('a', @tab);
+        wait_for(2, sub { $hooks->struck || eval { waiters($org) } });
+        my $newer = poll('a', @tab);
+        # the older one is rung, leaves and answers; then the newer one does
+        wait_for(2, sub { $hooks->struck || IO::Select->new($older)->can_read(0) });
+        publish_until_struck($org) unless $hooks->struck;
+        wait_for(2, sub { $hooks->struck || IO::Select->new($newer)->can_read(0) });
+    },
 );
 
 my $org = 100;
