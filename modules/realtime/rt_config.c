@@ -15,8 +15,8 @@
 
 static const apr_interval_time_t second = APR_USEC_PER_SEC;
 
-/* RealtimeLinger: from the third event of a second on, which no quiet organisation has; and never */
-static const rt_burst_tiers linger_auto = { { 3, 10, 50 } };
+/* RealtimeLinger: ten events a second are still sent one by one, as fast as they come; and never */
+static const rt_burst_tiers linger_auto = { { 20, 50, 200 } };
 static const rt_burst_tiers linger_off = { { APR_INT64_MAX, APR_INT64_MAX, APR_INT64_MAX } };
 
 /* Process: what rt_conf() gives, and the domains that any location named; set at configuration. */
@@ -281,7 +281,7 @@ const command_rec rt_cmds[] = {
                  "Off to send what a newer event of the same coalesceKey stands for, too (On)"),
     AP_INIT_TAKE13("RealtimeLinger", set_linger, NULL, RSRC_CONF | ACCESS_CONF,
                    "off, auto, or the events a second that make polls gather 0 to 50, 50 to 150 "
-                   "and 150 to 400 ms (3 10 50)"),
+                   "and 150 to 400 ms (20 50 200)"),
     AP_INIT_TAKE1("RealtimeBufferSize", set_buffer_size, NULL, RSRC_CONF,
                   "events kept an organisation, 1 to 10000 (200)"),
     AP_INIT_TAKE1("RealtimeBufferMemory", set_buffer_memory, NULL, RSRC_CONF,
