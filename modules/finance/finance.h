@@ -61,6 +61,9 @@ rest_db_status finance_db_begin_job(apr_pool_t *p, const server_rec *s, rest_tx 
 /* What a status other than REST_DB_OK means to the client; logs what is our own fault. */
 int finance_db_problem(const finance_call *call, rest_db_status status, const rest_tx *tx);
 
+/* The database said what its schema rules out, of `what`: it is logged and goes no further. */
+void finance_db_untrue(const finance_call *call, const char *what, rest_problem *problem);
+
 /* finance_access.c: who may do what with which property */
 
 typedef enum {
@@ -111,11 +114,12 @@ enum finance_expense_member {
 const char *finance_expense_select(apr_pool_t *p);
 
 /* One expense as JSON. values are texts as PostgreSQL gives them (times: microseconds since 1970),
- * NULL for SQL NULL. */
-void finance_expense_write(og_jsonw *w, const char *const values[EXPENSE_MEMBERS]);
+ * NULL for SQL NULL. NULL, or the name of the first member whose value can be none of an expense:
+ * then what was written is not to be used. */
+const char *finance_expense_write(og_jsonw *w, const char *const values[EXPENSE_MEMBERS]);
 
 /* The same of a row of finance_expense_select(). */
-void finance_expense_write_row(og_jsonw *w, const PGresult *res, int row);
+const char *finance_expense_write_row(og_jsonw *w, const PGresult *res, int row);
 
 /* finance_expense_list.c, finance_expense_get.c, finance_expense_create.c: the actions */
 
@@ -247,7 +251,13 @@ const char *finance_int(apr_pool_t *p, apr_int64_t value);
 /* ids as a PostgreSQL array literal, "{1,2}", from p. */
 const char *finance_int_array(apr_pool_t *p, const apr_int64_t *ids, int count);
 
-/* A result's field, NULL for SQL NULL. */
+/* A result's field; NULL for SQL NULL, and for a field that the result does not have. */
 const char *finance_field(const PGresult *res, int row, int column);
+
+/* The same, "" in place of NULL. */
+const char *finance_text(const PGresult *res, int row, int column);
+
+/* A result's field as a number from 0 to max. 1, or 0 when it is none. */
+int finance_number(const PGresult *res, int row, int column, apr_int64_t max, apr_int64_t *value);
 
 #endif /* FINANCE_H */

@@ -77,6 +77,17 @@ rest_db_status finance_db_begin_job(apr_pool_t *p, const server_rec *s, rest_tx 
     return jobs ? rest_tx_begin(p, jobs, &scope, tx) : REST_DB_DOWN;
 }
 
+static const rest_problem broken = { HTTP_INTERNAL_SERVER_ERROR, "internal_error",
+                                     "The server failed to handle this request.", NULL, 0 };
+
+void finance_db_untrue(const finance_call *call, const char *what, rest_problem *problem)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, call->r, OGLOGNO(1610)
+                  "the database says of %s what its schema rules out: not passed on (FinanceDSN)",
+                  what);
+    *problem = broken;
+}
+
 int finance_db_problem(const finance_call *call, rest_db_status status, const rest_tx *tx)
 {
     static const rest_problem busy = { HTTP_SERVICE_UNAVAILABLE, "database_busy",
@@ -91,8 +102,6 @@ int finance_db_problem(const finance_call *call, rest_db_status status, const re
         "The connection to the database broke before its answer came. Try again with the same "
         "Idempotency-Key: it will not happen twice.", NULL, 1
     };
-    static const rest_problem broken = { HTTP_INTERNAL_SERVER_ERROR, "internal_error",
-                                         "The server failed to handle this request.", NULL, 0 };
 
     switch (status) {
     case REST_DB_BUSY:

@@ -108,6 +108,7 @@ void finance_effects_committed(const finance_call *call, const finance_effects *
 {
     rt_event event = { call->caller->org, effects->property, effects->action, effects->event_id,
                        effects->coalesce_key, effects->data, strlen(effects->data), 0 };
+    apr_int64_t outbox_id;
     apr_status_t rv;
 
     if (!publish) {
@@ -115,7 +116,9 @@ void finance_effects_committed(const finance_call *call, const finance_effects *
     }
     rv = publish(finance_event_domain(call->r->server), &event, NULL);
     if (rv == APR_SUCCESS) {
-        finance_relay_mark(apr_atoi64(PQgetvalue(outbox, 0, 0)));
+        if (finance_number(outbox, 0, 0, APR_INT64_MAX, &outbox_id)) {
+            finance_relay_mark(outbox_id);
+        }
     }
     else {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, call->r, OGLOGNO(1601)

@@ -62,7 +62,8 @@ static void context_stmt(const creation *c, rest_tx_stmt *stmt)
     values[2] = c->valid ? finance_int(p, c->input.property) : NULL;
     values[3] = occurred;
     stmt->sql = "SELECT nextval('transactions_id_seq'), p.name,"
-                " (coalesce($4::timestamptz, now()) AT TIME ZONE p.timezone)::date, u.name,"
+                " to_char(coalesce($4::timestamptz, now()) AT TIME ZONE p.timezone, 'YYYY-MM-DD'),"
+                " u.name,"
                 " (extract(epoch FROM now()) * 1000000)::bigint"
                 " FROM properties p LEFT JOIN users u ON u.org_id = p.org_id AND u.id = $2::bigint"
                 " WHERE p.org_id = $1::bigint AND p.id = $3::bigint";
@@ -70,18 +71,19 @@ static void context_stmt(const creation *c, rest_tx_stmt *stmt)
     stmt->values = values;
 }
 
-/* The new row as list and event will show it; times as microseconds, all else as it is stored. */
-static const char *row_json(const creation *c, const PGresult *context)
+/* The new row as list and event will show it; times as microseconds, all else as it is stored.
+ * NULL, and why not, when the context makes none. */
+static const char *row_json(const creation *c, const PGresult *context, const char **wrong)
 {
     apr_pool_t *p = c->call->r->pool;
     const finance_expense_input *in = &c->input;
-    const char *now = PQgetvalue(context, 0, NOW);
+    const char *now = finance_field(context, 0, NOW);
     const char *values[EXPENSE_MEMBERS] = { NULL };
     og_jsonw w;
 
-    values[EXPENSE_ID] = PQgetvalue(context, 0, NEW_ID);
+    values[EXPENSE_ID] = finance_field(context, 0, NEW_ID);
     values[EXPENSE_PROPERTY_ID] = finance_int(p, in->property);
-    values[EXPENSE_PROPERTY_NAME] = PQgetvalue(context, 0, PROPERTY_NAME);
+    values[EXPENSE_PROPERTY_NAME] = finance_field(context, 0, PROPERTY_NAME);
     values[EXPENSE_STATUS] = "pending";
     values[EXPENSE_CATEGORY] = in->category;
     values[EXPENSE_VENDOR] = in->vendor;
@@ -95,27 +97,27 @@ static const char *row_json(const creation *c, const PGresult *context)
     values[EXPENSE_RECEIPT_DOCUMENT_ID] =
         in->receipt_document ? finance_int(p, in->receipt_document) : NULL;
     values[EXPENSE_OCCURRED_AT] = in->occurred_at ? finance_int(p, in->occurred_at) : now;
-    values[EXPENSE_BUSINESS_DATE] = PQgetvalue(context, 0, BUSINESS_DATE);
+    values[EXPENSE_BUSINESS_DATE] = finance_field(context, 0, BUSINESS_DATE);
     values[EXPENSE_CREATED_BY] = finance_int(p, c->call->caller->user);
-    values[EXPENSE_CREATED_BY_NAME] = PQgetvalue(context, 0, USER_NAME);
+    values[EXPENSE_CREATED_BY_NAME] = finance_field(context, 0, USER_NAME);
     values[EXPENSE_CREATED_AT] = now;
     values[EXPENSE_UPDATED_AT] = now;
     values[EXPENSE_VERSION] = "1";
     og_jsonw_init(&w, p, 1024);
-    finance_expense_write(&w, values);
-    return og_jsonw_text(&w);
+    *wrong = finance_expense_write(&w, values);
+    return *wrong ? NULL : og_jsonw_text(&w);
 }
 
 static void insert_stmt(const creation *c, const PGresult *context, rest_tx_stmt *stmt)
 {
     apr_pool_t *p = c->call->r->pool;
     const finance_expense_input *in = &c->input;
-    const char **values = apr_palloc(p, 15 * sizeof(*values));
+    const char **values = apr_palloc(p, 16 * sizeof(*values));
     char *occurred = apr_palloc(p, OG_RFC3339_MICRO_SIZE);
 
     og_rfc3339_format_micro(occurred, in->occurred_at ? in->occurred_at
-                                                      : apr_atoi64(PQgetvalue(context, 0, NOW)));
-    values[0] = PQgetvalue(context, 0, NEW_ID);
+                                                      : apr_atoi64(finance_text(context, 0, NOW)));
+    values[0] = finance_field(context, 0, NEW_ID);
     values[1] = finance_int(p, c->call->caller->org);
     values[2] = finance_int(p, in->property);
     values[3] = in->category;
@@ -130,14 +132,13 @@ static void insert_stmt(const creation *c, const PGresult *context, rest_tx_stmt
     values[12] = in->receipt_document ? finance_int(p, in->receipt_document) : NULL;
     values[13] = occurred;
     values[14] = finance_int(p, c->call->caller->user);
+    values[15] = finance_field(context, 0, BUSINESS_DATE);
     stmt->sql = "INSERT INTO transactions (type, id, org_id, property_id, category, vendor,"
                 " description, notes, amount_cents, currency, payment_mode, payment_reference,"
                 " invoice_number, receipt_document_id, occurred_at, created_by, business_date)"
-                " SELECT 'expense', $1::bigint, $2::bigint, $3::bigint, $4, $5, $6, $7, $8::bigint,"
-                " $9, $10, $11, $12, $13::bigint, $14::timestamptz, $15::bigint,"
-                " ($14::timestamptz AT TIME ZONE timezone)::date"
-                " FROM properties WHERE org_id = $2::bigint AND id = $3::bigint";
-    stmt->count = 15;
+                " VALUES ('expense', $1::bigint, $2::bigint, $3::bigint, $4, $5, $6, $7, $8::bigint,"
+                " $9, $10, $11, $12, $13::bigint, $14::timestamptz, $15::bigint, $16::date)";
+    stmt->count = 16;
     stmt->values = values;
 }
 
@@ -155,23 +156,29 @@ static rest_db_status refuse(creation *c, rest_tx *tx, const rest_problem *probl
 }
 
 /* Row, effects, answer, commit; then the event is published. */
-static rest_db_status write_row(creation *c, rest_tx *tx, const PGresult *context)
+static rest_db_status write_row(creation *c, rest_tx *tx, const PGresult *context,
+                                rest_problem *problem)
 {
     apr_pool_t *p = c->call->r->pool;
     finance_effects effects = { "expense.created", "expense" };
     rest_tx_stmt stmts[FINANCE_EFFECT_STMTS + 2];
     const PGresult *res[FINANCE_EFFECT_STMTS + 2];
     rest_db_status status;
+    const char *wrong;
 
     c->answer.status = HTTP_CREATED;
     c->answer.type = "application/json";
-    c->answer.body = row_json(c, context);
-    c->answer.entity = apr_atoi64(PQgetvalue(context, 0, NEW_ID));
+    c->answer.body = row_json(c, context, &wrong);
+    if (wrong) {
+        finance_db_untrue(c->call, wrong, problem);
+        return REST_DB_OK;
+    }
+    c->answer.entity = apr_atoi64(finance_text(context, 0, NEW_ID));
     c->answer.location =
         apr_psprintf(p, "/v1/finance/expenses/%" APR_INT64_T_FMT, c->answer.entity);
     effects.id = c->answer.entity;
     effects.property = c->input.property;
-    effects.date = PQgetvalue(context, 0, BUSINESS_DATE);
+    effects.date = finance_field(context, 0, BUSINESS_DATE);
     effects.data = c->answer.body;
     if (!finance_effects_stmts(c->call, &effects, stmts)) {
         return REST_DB_ERROR;
@@ -203,13 +210,13 @@ static rest_db_status decide(creation *c, rest_tx *tx, const PGresult *context,
         finance_access_problem(FINANCE_FORBIDDEN, NULL, problem);
         return REST_DB_OK;
     }
-    if (PQgetisnull(context, 0, USER_NAME)) {
+    if (!finance_field(context, 0, USER_NAME)) {
         problem->status = HTTP_FORBIDDEN;
         problem->code = "forbidden";
         problem->detail = "The caller is not a user of this organisation.";
         return REST_DB_OK;
     }
-    return write_row(c, tx, context);
+    return write_row(c, tx, context, problem);
 }
 
 /* One transaction. On REST_DB_OK *problem or, when its status is 0, c->answer is to be sent. */

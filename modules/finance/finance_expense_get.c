@@ -18,18 +18,23 @@ static int send_row(const finance_call *call, const PGresult *res)
 {
     request_rec *r = call->r;
     rest_problem problem;
+    const char *wrong;
     og_jsonw w;
 
     if (!PQntuples(res)) {
         finance_access_problem(FINANCE_ABSENT, "There is no such expense.", &problem);
         return rest_problem_send(r, &problem);
     }
-    if (!tenant_granted(call->caller, apr_atoi64(PQgetvalue(res, 0, EXPENSE_PROPERTY_ID)))) {
+    og_jsonw_init(&w, r->pool, 1024);
+    wrong = finance_expense_write_row(&w, res, 0);
+    if (wrong) {
+        finance_db_untrue(call, wrong, &problem);
+        return rest_problem_send(r, &problem);
+    }
+    if (!tenant_granted(call->caller, apr_atoi64(finance_text(res, 0, EXPENSE_PROPERTY_ID)))) {
         finance_access_problem(FINANCE_FORBIDDEN, NULL, &problem);
         return rest_problem_send(r, &problem);
     }
-    og_jsonw_init(&w, r->pool, 1024);
-    finance_expense_write_row(&w, res, 0);
     apr_table_setn(r->headers_out, "Cache-Control", "private, no-cache");
     return rest_reply(r, HTTP_OK, "application/json", w.text, w.len);
 }

@@ -181,9 +181,10 @@ static void known_stmt(const finance_call *call, const filter *f, rest_tx_stmt *
 
 static finance_access access_of(const finance_call *call, const filter *f, const PGresult *known)
 {
+    apr_int64_t count;
     int i;
 
-    if (apr_atoi64(PQgetvalue(known, 0, 0)) != f->properties->nelts) {
+    if (!finance_number(known, 0, 0, PROPERTIES_MAX, &count) || count != f->properties->nelts) {
         return FINANCE_ABSENT;
     }
     for (i = 0; i < f->properties->nelts; i++) {
@@ -198,21 +199,27 @@ static int send_page(const finance_call *call, const filter *f, const PGresult *
 {
     request_rec *r = call->r;
     int rows = PQntuples(res), more = rows > f->limit, i;
+    rest_problem problem;
     og_jsonw w;
 
-    rows -= more;
+    rows = more ? (int)f->limit : rows;
     og_jsonw_init(&w, r->pool, (apr_size_t)rows * 1024 + 128);
     og_jsonw_begin(&w, '{');
     og_jsonw_name(&w, "data");
     og_jsonw_begin(&w, '[');
     for (i = 0; i < rows; i++) {
-        finance_expense_write_row(&w, res, i);
+        const char *wrong = finance_expense_write_row(&w, res, i);
+
+        if (wrong) {
+            finance_db_untrue(call, wrong, &problem);
+            return rest_problem_send(r, &problem);
+        }
     }
     og_jsonw_end(&w, ']');
     og_jsonw_name(&w, "nextCursor");
     if (more) {
-        rest_page_key last = { apr_atoi64(PQgetvalue(res, rows - 1, EXPENSE_OCCURRED_AT)),
-                               apr_atoi64(PQgetvalue(res, rows - 1, EXPENSE_ID)) };
+        rest_page_key last = { apr_atoi64(finance_text(res, rows - 1, EXPENSE_OCCURRED_AT)),
+                               apr_atoi64(finance_text(res, rows - 1, EXPENSE_ID)) };
 
         og_jsonw_string(&w, rest_page_encode(r->pool, &last));
     }

@@ -9,6 +9,7 @@
  * committed. A key lives 24 h; an older row is as good as none and is overwritten. */
 #include "finance.h"
 
+#include "og_json.h"
 #include "og_mac.h"
 #include "rest_key.h"
 
@@ -73,11 +74,44 @@ void finance_idempotency_claim(const finance_call *call, const finance_idempoten
                    "'idempotency ' || $1::text || ' ' || $2::text || ' ' || $3::text, 0))";
     stmts[0].count = 3;
     stmts[0].values = values;
-    stmts[1].sql = "SELECT fingerprint, status, content_type, location, body FROM idempotency_keys"
+    stmts[1].sql = "SELECT encode(fingerprint, 'hex'), status, content_type, location, body FROM idempotency_keys"
                    " WHERE org_id = $1::bigint AND user_id = $2::bigint AND key = $3"
                    " AND created_at > now() - interval '24 hours'";
     stmts[1].count = 3;
     stmts[1].values = values;
+}
+
+/* Whether an answer that was stored is one that we send: its status and type, a path of ours, JSON.
+ * The row is as good as those who may write to the table. */
+static int is_answer(apr_pool_t *p, const finance_answer *answer)
+{
+    static const int statuses[] = { HTTP_OK, HTTP_CREATED, HTTP_NOT_FOUND, HTTP_CONFLICT,
+                                    HTTP_PRECONDITION_FAILED, 422, 0 };
+    const char *type = answer->status < 300 ? "application/json" : "application/problem+json";
+    const int *status = statuses;
+
+    while (*status && *status != answer->status) {
+        status++;
+    }
+    return *status && !strcmp(answer->type, type)
+           && (!answer->location
+               || (!strncmp(answer->location, "/v1/", 4) && rest_key_valid(answer->location)))
+           && og_json_load(p, answer->body, strlen(answer->body), NULL);
+}
+
+/* The answer in a row of the store. 1, or 0 when it is none that we can have stored. */
+static int read_answer(const finance_call *call, const PGresult *stored, finance_answer *answer)
+{
+    apr_int64_t status;
+
+    if (!finance_number(stored, 0, 1, 599, &status)) {
+        return 0;
+    }
+    answer->status = (int)status;
+    answer->type = finance_text(stored, 0, 2);
+    answer->location = finance_field(stored, 0, 3);
+    answer->body = finance_text(stored, 0, 4);
+    return is_answer(call->r->pool, answer);
 }
 
 finance_claim finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
@@ -92,22 +126,27 @@ finance_claim finance_idempotency_claimed(const finance_call *call, const financ
         HTTP_CONFLICT, "idempotency_key_reused",
         "This Idempotency-Key was used for another request.", NULL, 0
     };
+    const char *locked = finance_field(res[0], 0, 0);
 
-    if (strcmp(PQgetvalue(res[0], 0, 0), "t") != 0) {
+    if (!locked) {
+        finance_db_untrue(call, "a lock", problem);
+        return FINANCE_REFUSED;
+    }
+    if (strcmp(locked, "t") != 0) {
         *problem = running;
         return FINANCE_REFUSED;
     }
     if (!PQntuples(res[1])) {
         return FINANCE_FRESH;
     }
-    if (strcmp(PQgetvalue(res[1], 0, 0), idem->fingerprint) != 0) {
+    if (strcmp(finance_text(res[1], 0, 0), idem->fingerprint + 2) != 0) { /* without "\\x" */
         *problem = reused;
         return FINANCE_REFUSED;
     }
-    answer->status = atoi(PQgetvalue(res[1], 0, 1));
-    answer->type = PQgetvalue(res[1], 0, 2);
-    answer->location = finance_field(res[1], 0, 3);
-    answer->body = PQgetvalue(res[1], 0, 4);
+    if (!read_answer(call, res[1], answer)) {
+        finance_db_untrue(call, "a stored answer", problem);
+        return FINANCE_REFUSED;
+    }
     return FINANCE_REPLAY;
 }
 

@@ -93,6 +93,13 @@ static void write_marks(apr_pool_t *p, const server_rec *s)
     }
 }
 
+/* Subscribers get an event's data as it is. A request's was made by us; of a row of the outbox that
+ * is to be seen. */
+static int is_json(apr_pool_t *p, const rt_event *event)
+{
+    return event->data_len <= RT_EVENT_DATA_MAX && og_json_load(p, event->data, event->data_len, NULL);
+}
+
 /* Publishes rows and returns the ids of those that are done, as an array literal; NULL for none. */
 static const char *publish_rows(apr_pool_t *p, const server_rec *s, const PGresult *rows)
 {
@@ -101,27 +108,27 @@ static const char *publish_rows(apr_pool_t *p, const server_rec *s, const PGresu
     apr_int64_t *ids = apr_palloc(p, (apr_size_t)n * sizeof(*ids));
 
     for (i = 0; i < n; i++) {
-        const char *property = finance_field(rows, i, 2);
-        rt_event event = { apr_atoi64(PQgetvalue(rows, i, 1)),
-                           property ? apr_atoi64(property) : 0,
-                           PQgetvalue(rows, i, 4),
-                           PQgetvalue(rows, i, 5),
+        const char *domain = finance_text(rows, i, 3);
+        rt_event event = { apr_atoi64(finance_text(rows, i, 1)),
+                           apr_atoi64(finance_text(rows, i, 2)),
+                           finance_text(rows, i, 4),
+                           finance_text(rows, i, 5),
                            finance_field(rows, i, 6),
-                           PQgetvalue(rows, i, 7),
+                           finance_text(rows, i, 7),
                            (apr_size_t)PQgetlength(rows, i, 7),
-                           apr_atoi64(PQgetvalue(rows, i, 8)) };
-        apr_status_t rv = publish(PQgetvalue(rows, i, 3), &event, NULL);
+                           apr_atoi64(finance_text(rows, i, 8)) };
+        apr_status_t rv = is_json(p, &event) ? publish(domain, &event, NULL) : APR_EINVAL;
 
         if (rv == APR_SUCCESS || APR_STATUS_IS_EINVAL(rv)) {
-            ids[done++] = apr_atoi64(PQgetvalue(rows, i, 0));
+            ids[done++] = apr_atoi64(finance_text(rows, i, 0));
         }
         if (APR_STATUS_IS_EINVAL(rv)) {
             /* it will never be accepted: marked, or it would be tried for ever */
             ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
-                         OGLOGNO(1605) "event %s of domain %s can't be published: no "
+                         OGLOGNO(1605) "event %.64s of domain %.32s can't be published: no "
                                        "RealtimeDomain of that name, "
-                                       "or past its bounds",
-                         event.id, PQgetvalue(rows, i, 3));
+                                       "past its bounds, or no JSON",
+                         event.id, domain);
         }
     }
     return done ? finance_int_array(p, ids, done) : NULL;
@@ -146,7 +153,7 @@ static void relay(apr_pool_t *p, const server_rec *s)
         || rest_tx_batch(tx, take, 2, res) != REST_DB_OK) {
         return;
     }
-    if (!strcmp(PQgetvalue(res[0], 0, 0), "t") && PQntuples(res[1])) {
+    if (!strcmp(finance_text(res[0], 0, 0), "t") && PQntuples(res[1])) {
         ids = publish_rows(p, s, res[1]);
         if (ids) {
             rest_tx_stmt mark = { mark_sql, 1, &ids };

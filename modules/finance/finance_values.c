@@ -1,8 +1,13 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* Statement parameters and result fields: PostgreSQL's text format, which is what unnamed
- * statements with casts take ($1::bigint). */
+ * statements with casts take ($1::bigint).
+ *
+ * A result is read through these functions alone. The database is another program: what it says is
+ * taken for what the schema promises only after a look at it (B42). */
 #include "finance.h"
+
+#include "og_number.h"
 
 #include <apr_strings.h>
 
@@ -29,5 +34,20 @@ const char *finance_int_array(apr_pool_t *p, const apr_int64_t *ids, int count)
 
 const char *finance_field(const PGresult *res, int row, int column)
 {
+    /* libpq calls a field NULL that is not there, and has no value for it */
     return PQgetisnull(res, row, column) ? NULL : PQgetvalue(res, row, column);
+}
+
+const char *finance_text(const PGresult *res, int row, int column)
+{
+    const char *text = finance_field(res, row, column);
+
+    return text ? text : "";
+}
+
+int finance_number(const PGresult *res, int row, int column, apr_int64_t max, apr_int64_t *value)
+{
+    const char *text = finance_text(res, row, column);
+
+    return og_int_parse(value, text, strlen(text), 0, max);
 }

@@ -33,7 +33,6 @@ package Rows;
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
-use IPC::Open2 qw(open2);
 use JSON::PP ();
 use MIME::Base64 ();
 use My::DB ();
@@ -240,13 +239,7 @@ sub nameless {
     return $raw =~ s/^(?:Date|X-Request-Id): [^\r]*\r\n//gmir =~ s/"instance":"[^"]*",//r;
 }
 
-# All that there are; one psql answers as often as it is asked.
-my ($to_psql, $from_psql);
-sub expenses {
-    $to_psql or open2($from_psql, $to_psql, 'psql', '-XAtq', My::DB::dsn());
-    syswrite $to_psql, "SELECT count(*) FROM transactions;\n" or die "psql: $!";
-    return <$from_psql> + 0;
-}
+sub expenses { return My::DB::quick('SELECT count(*) FROM transactions') }
 
 # Sends a row: all that was wrong.
 sub run {

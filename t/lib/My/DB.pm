@@ -7,7 +7,8 @@ package My::DB;
 use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
-our @EXPORT_OK = qw(make_org sql value wait_for);
+use IPC::Open2 qw(open2);
+our @EXPORT_OK = qw(make_org quick sql value wait_for);
 
 sub dsn {
     my $user = shift // 'test';
@@ -29,6 +30,25 @@ sub sql {
 sub value {
     my @rows = sql(@_);
     return @rows ? $rows[0][0] : undef;
+}
+
+# The value of a statement, or of the last of several, through one psql that stays: for those who ask
+# often.
+my ($to_psql, $from_psql, $asked);
+sub quick {
+    my $statement = shift;
+    if (($asked // '') ne dsn()) {
+        local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
+        open2($from_psql, $to_psql, 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', $asked = dsn());
+    }
+    syswrite $to_psql, "$statement;\n\\echo =\n" or die "psql: $!";
+    my $value;
+    while (defined(my $line = <$from_psql>)) {
+        chomp $line;
+        return $value if $line eq '=';
+        $value = $line;
+    }
+    die "psql failed: $statement\n";
 }
 
 # An organisation of its own with 3 properties and 3 users (owner, manager of the first two, staff
