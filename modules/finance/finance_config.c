@@ -144,20 +144,20 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     }
     if (!conf->dsn) {
         if (conf->job_dsn) {
-            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1610)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1613)
                          "FinanceJobDSN without FinanceDSN: expected both, requests get 503");
         }
         return OK;
     }
     if (conf->pool_wait != OG_UNSET && conf->deadline != OG_UNSET
         && conf->pool_wait >= conf->deadline) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1611)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1614)
                      "FinancePoolWait %" APR_TIME_T_FMT " ms: expected less than FinanceDeadline, %"
                      APR_TIME_T_FMT " ms, which ends the wait", apr_time_as_msec(conf->pool_wait),
                      apr_time_as_msec(conf->deadline));
     }
     if (known && !known(finance_event_domain(s))) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1612)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1615)
                      "FinanceEventDomain %s: expected a name that some RealtimeDomain gives, events "
                      "stay in the outbox", finance_event_domain(s));
     }

@@ -42,10 +42,10 @@ for my $lines ('FinanceDSN "host=/tmp user=orgscale_app dbname=x"', 'FinanceDSN 
 # contradictions: accepted, with a warning that says what was expected
 my $dsn = qq(FinanceDSN "host=/tmp dbname=x"\n);
 for my $case (
-    [qq(FinanceJobDSN "host=/tmp dbname=x"\n), qr/OG1610: FinanceJobDSN without FinanceDSN: expected both/],
-    ["${dsn}FinancePoolWait 5s\nFinanceDeadline 5s\n", qr/OG1611: FinancePoolWait 5000 ms: expected less than FinanceDeadline, 5000 ms/],
-    ["${dsn}FinanceEventDomain nowhere\n", qr/OG1612: FinanceEventDomain nowhere: expected a name that some RealtimeDomain gives/],
-    [$dsn, qr/OG1612: FinanceEventDomain finance: /],
+    [qq(FinanceJobDSN "host=/tmp dbname=x"\n), qr/OG1613: FinanceJobDSN without FinanceDSN: expected both/],
+    ["${dsn}FinancePoolWait 5s\nFinanceDeadline 5s\n", qr/OG1614: FinancePoolWait 5000 ms: expected less than FinanceDeadline, 5000 ms/],
+    ["${dsn}FinanceEventDomain nowhere\n", qr/OG1615: FinanceEventDomain nowhere: expected a name that some RealtimeDomain gives/],
+    [$dsn, qr/OG1615: FinanceEventDomain finance: /],
 ) {
     my ($lines, $warning) = @$case;
     my ($accepted, $output) = config_test($lines);
