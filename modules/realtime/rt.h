@@ -37,6 +37,7 @@ typedef struct rt_server_conf {
     apr_int64_t buffer_size;         /* RealtimeBufferSize */
     apr_int64_t buffer_memory;       /* RealtimeBufferMemory */
     apr_interval_time_t event_ttl;   /* RealtimeEventTTL */
+    apr_interval_time_t idle_evict;  /* RealtimeIdleEvict */
     apr_int64_t max_waiters;         /* RealtimeMaxWaiters */
     apr_int64_t max_parked;          /* RealtimeMaxParked; 0: two thirds of the threads there are */
     const char *cursor_secret;       /* RealtimeCursorSecret: RT_SECRET_LEN bytes, or NULL */
@@ -97,7 +98,7 @@ typedef struct rt_shard {
 /* Counters of all children since the segment was made. */
 typedef struct rt_counters {
     atomic_ullong published, duplicates, refused;
-    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced;
+    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced, given_back;
     atomic_ullong wake[RT_WAKE_BUCKETS]; /* by log2 of microseconds from publish to write */
 } rt_counters;
 
@@ -118,6 +119,10 @@ int rt_segment_forget(int child);
 
 /* Count a child's polls that wait in a shard anew, in that child. 1, or 0 without the lock. */
 int rt_segment_recount(int shard, int child);
+
+/* Notifier: give back buffers that nobody published to or polled for RealtimeIdleEvict. Each call
+ * looks at some; no lock is waited for. */
+void rt_segment_give_back(void);
 
 void rt_segment_keep(rt_ring_keep *keep);
 

@@ -280,6 +280,7 @@ static void *listen_run(void *unused)
             rt_orphan_look();
             reap();
             pay();
+            rt_segment_give_back();
             look_at = og_clock_mono() + APR_USEC_PER_SEC;
         }
     }

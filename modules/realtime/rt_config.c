@@ -32,6 +32,7 @@ void *rt_server_create(apr_pool_t *p, server_rec *s)
     conf->buffer_size = OG_UNSET;
     conf->buffer_memory = OG_UNSET;
     conf->event_ttl = OG_UNSET;
+    conf->idle_evict = OG_UNSET;
     conf->max_waiters = OG_UNSET;
     conf->max_parked = OG_UNSET;
     conf->waitio = OG_UNSET;
@@ -51,6 +52,7 @@ void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->buffer_size = set_or(add->buffer_size, base->buffer_size);
     conf->buffer_memory = set_or(add->buffer_memory, base->buffer_memory);
     conf->event_ttl = set_or(add->event_ttl, base->event_ttl);
+    conf->idle_evict = set_or(add->idle_evict, base->idle_evict);
     conf->max_waiters = set_or(add->max_waiters, base->max_waiters);
     conf->max_parked = set_or(add->max_parked, base->max_parked);
     conf->cursor_secret = add->cursor_secret ? add->cursor_secret : base->cursor_secret;
@@ -146,6 +148,13 @@ static const char *set_event_ttl(cmd_parms *cmd, void *unused, const char *arg)
 {
     return global(cmd, og_arg_span(cmd->temp_pool, arg, second, 86400 * second,
                                    &server_conf(cmd)->event_ttl));
+}
+
+/* Longer than any poll: what is published while one is parked is in its slot when the poll looks */
+static const char *set_idle_evict(cmd_parms *cmd, void *unused, const char *arg)
+{
+    return global(cmd, og_arg_span(cmd->temp_pool, arg, 30 * second, 86400 * second,
+                                   &server_conf(cmd)->idle_evict));
 }
 
 static const char *set_max_waiters(cmd_parms *cmd, void *unused, const char *arg)
@@ -288,6 +297,8 @@ const command_rec rt_cmds[] = {
                   "shared memory for events of all organisations, 8M to 64G (64M)"),
     AP_INIT_TAKE1("RealtimeEventTTL", set_event_ttl, NULL, RSRC_CONF,
                   "how long an event can be fetched, 1s to 1d (120s)"),
+    AP_INIT_TAKE1("RealtimeIdleEvict", set_idle_evict, NULL, RSRC_CONF,
+                  "after how long without polls and publications a buffer goes, 30s to 1d (120s)"),
     AP_INIT_TAKE1("RealtimeMaxWaiters", set_max_waiters, NULL, RSRC_CONF,
                   "polls parked an organisation, 1 to 1000000 (5000)"),
     AP_INIT_TAKE1("RealtimeMaxParked", set_max_parked, NULL, RSRC_CONF,
@@ -380,6 +391,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     effective.buffer_size = set_or(conf->buffer_size, 200);
     effective.buffer_memory = set_or(conf->buffer_memory, 64 * MIB);
     effective.event_ttl = set_or(conf->event_ttl, 120 * second);
+    effective.idle_evict = set_or(conf->idle_evict, 120 * second);
     effective.max_waiters = set_or(conf->max_waiters, 5000);
     effective.max_parked = set_or(conf->max_parked, places.all);
     effective.cursor_secret = conf->cursor_secret;

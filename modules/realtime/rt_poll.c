@@ -62,17 +62,15 @@ static void collect(rt_poll *poll, const rt_ring *ring, int n)
 
 /* Everything behind the cursor, or the gap that there is. The tail is taken first: what comes while
  * this runs is behind it. */
-static void read_ring(rt_poll *poll, const rt_ring *ring)
+static void read_ring(rt_poll *poll, const rt_ring *ring, const rt_ring_keep *keep)
 {
     apr_uint64_t tail = rt_ring_last_id(ring);
     int earliest = poll->start == RT_START_EARLIEST, lost = 0, n;
-    rt_ring_keep keep;
 
     poll->gap = begin(poll, ring);
     poll->start = RT_START_CURSOR;
-    rt_segment_keep(&keep);
     if (poll->gap == RT_GAP_NONE) {
-        n = rt_ring_scan(ring, &poll->place.whose, earliest ? 0 : poll->cursor.id, &keep,
+        n = rt_ring_scan(ring, &poll->place.whose, earliest ? 0 : poll->cursor.id, keep,
                          poll->found, &lost);
         if (lost && !earliest) {
             if (poll->batch.count) {
@@ -114,7 +112,9 @@ static rt_look look(rt_poll *poll, const rt_shard *locked, int stay)
     rt_look result = RT_ANSWER;
     rt_ring_keep keep;
 
-    read_ring(poll, locked->ring);
+    rt_segment_keep(&keep);
+    poll->rate = rt_ring_visit(locked->ring, &poll->place.whose, &keep);
+    read_ring(poll, locked->ring, &keep);
     if (poll->gap == RT_GAP_NONE && !poll->batch.count) {
         result = RT_NOTHING;
         if (stay && !poll->waiting && rt_bell_child() >= 0) {
@@ -124,10 +124,6 @@ static rt_look look(rt_poll *poll, const rt_shard *locked, int stay)
             rt_waits_count(poll->wait, poll->waiting);
             result = poll->waiting ? RT_NOTHING : RT_FULL;
         }
-    }
-    else if (stay) {
-        rt_segment_keep(&keep);
-        poll->rate = rt_ring_rate(locked->ring, &poll->place.whose, &keep);
     }
     return result;
 }

@@ -31,7 +31,7 @@ struct rt_poll {
     rt_cursor cursor;          /* last scanned */
     apr_uint64_t *found;       /* scratch for one scan: positions, newest first */
     rt_batch batch;            /* the reply's events */
-    apr_uint32_t rate;         /* how fast the org published when a parked poll found some */
+    apr_uint32_t rate;         /* how fast the org published at the last look */
     int more;
     rt_gap gap;
     apr_uint64_t tab, ticket;  /* of Realtime-Tab (rt_tabs.h); 0: none, not drawn yet */

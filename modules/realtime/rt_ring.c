@@ -15,6 +15,7 @@ typedef struct rt_ring_slot {
     char domain[RT_DOMAIN_SIZE];
     apr_uint64_t newest;     /* position + 1; 0: none */
     apr_uint64_t newest_id;
+    apr_time_t used;         /* monotonic: its last publication or poll */
     rt_burst burst;
 } rt_ring_slot;
 
@@ -23,9 +24,10 @@ struct rt_ring {
     apr_uint64_t data;       /* bytes of the ring */
     apr_uint64_t head, tail; /* positions: next to write, oldest kept */
     apr_uint64_t last_id;
-    apr_uint64_t floor;      /* newest id of an org whose slot was taken: it may have lost that */
+    apr_uint64_t floor;      /* newest id of an org that lost its slot: it may have lost that */
     apr_uint64_t evicted;
-    apr_uint32_t slots, unused;
+    apr_uint32_t slots;
+    apr_uint32_t hand;       /* slots looked at by rt_ring_give_back() */
     struct {
         apr_uint32_t active; /* the commit word: 0 is written last */
         apr_uint32_t index;
@@ -260,14 +262,23 @@ static apr_uint64_t padded(apr_uint64_t size)
     return (size + sizeof(rt_record) - 1) / sizeof(rt_record) * sizeof(rt_record);
 }
 
-static void take_slot(rt_ring *ring, rt_ring_slot *slot, const rt_ring_key *key)
+/* Free a slot. The floor first: a death in between raises it for nothing, which no reader minds;
+ * a slot that is gone before would hide what its org lost. */
+static void vacate(rt_ring *ring, rt_ring_slot *slot)
 {
     if (slot->newest_id > ring->floor) {
         ring->floor = slot->newest_id;
     }
     og_hooks_crash_point();
+    __atomic_store_n(&slot->org, 0, __ATOMIC_SEQ_CST);
+    og_hooks_crash_point();
     memset(slot, 0, sizeof(*slot));
     og_hooks_crash_point();
+}
+
+static void take_slot(rt_ring *ring, rt_ring_slot *slot, const rt_ring_key *key)
+{
+    vacate(ring, slot);
     slot->org = key->org;
     memcpy(slot->domain, key->domain, strlen(key->domain));
     slot->newest_id = ring->floor;
@@ -298,6 +309,7 @@ static void write_record(rt_ring *ring, rt_ring_slot *slot, const rt_ring_event 
     put(&to, event->json, event->json_len);
     og_hooks_crash_point();
     rt_burst_count(&slot->burst, keep->now);
+    slot->used = keep->now;
     og_hooks_crash_point();
     slot->newest = at + 1;
     og_hooks_crash_point();
@@ -364,11 +376,30 @@ int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after
     return n;
 }
 
-apr_uint32_t rt_ring_rate(const rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep)
+apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep)
 {
     rt_ring_slot *unused, *slot = find(ring, key, &unused);
 
-    return slot ? rt_burst_rate(&slot->burst, keep->now) : 0;
+    if (!slot) {
+        return 0;
+    }
+    slot->used = keep->now;
+    return rt_burst_rate(&slot->burst, keep->now);
+}
+
+apr_uint32_t rt_ring_give_back(rt_ring *ring, apr_uint32_t slots, apr_time_t before)
+{
+    apr_uint32_t given = 0;
+
+    for (slots = slots < ring->slots ? slots : ring->slots; slots; slots--) {
+        rt_ring_slot *slot = &slots_of(ring)[ring->hand++ & (ring->slots - 1)];
+
+        if (slot->org && slot->used < before) {
+            vacate(ring, slot);
+            given++;
+        }
+    }
+    return given;
 }
 
 const rt_record *rt_ring_record(const rt_ring *ring, apr_uint64_t at)

@@ -10,7 +10,8 @@
  * its header; none wraps. Positions count bytes ever written, so "still there" is one comparison: at >= tail.
  * Appending overwrites the oldest records of whichever org. Each record names its org's one before
  * it, by position and by id: a reader whose chain breaks knows whether it missed something, and no
- * eviction has to touch another org's slot.
+ * eviction has to touch another org's slot. An org whose slot was taken or given back is told the
+ * newest id that any such org had: it may have missed that, and hears of a gap.
  *
  * Everything here is called under the owner's lock. An append notes in ring->intent what it is
  * about to change, and clears intent.active last: that is the commit word. rt_ring_repair(), for
@@ -89,8 +90,15 @@ apr_status_t rt_ring_append(rt_ring *ring, const rt_ring_key *key, const rt_ring
 int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after,
                  const rt_ring_keep *keep, apr_uint64_t *at, int *gap);
 
-/** Events that the org published in the second up to keep->now. */
-apr_uint32_t rt_ring_rate(const rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep);
+/** A poll of the org looks: its slot is in use. @return events it published in the last second */
+apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep);
+
+/**
+ * Give back the slots of orgs that nobody published to or polled since before. One call looks at so
+ * many slots; the next goes on where it stopped.
+ * @return how many were given back
+ */
+apr_uint32_t rt_ring_give_back(rt_ring *ring, apr_uint32_t slots, apr_time_t before);
 
 /** The record at a position that rt_ring_scan() gave under the same hold of the lock. */
 const rt_record *rt_ring_record(const rt_ring *ring, apr_uint64_t at);

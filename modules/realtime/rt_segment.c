@@ -22,7 +22,10 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 5
+#define LAYOUT 6
+
+/* Slots of a shard that one second of a child looks through for idle ones: some microseconds */
+#define GIVE_BACK 256
 
 /* A holder needs microseconds; one that was stopped is not waited for (F03) */
 #define LOCK_WITHIN apr_time_from_msec(100)
@@ -170,10 +173,10 @@ apr_uint64_t rt_segment_tab(const rt_place *place, apr_int64_t user, const char 
     return apr_siphash24(parts, sizeof(parts), shared->seed) | 1; /* 0 would be no tab */
 }
 
-int rt_segment_lock(int shard, rt_shard *locked)
+static int lock_within(int shard, rt_shard *locked, apr_interval_time_t within)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)shard_of(shard);
-    int rc = og_lock_take(lock, LOCK_WITHIN);
+    int rc = og_lock_take(lock, within);
 
     locked->interest = (rt_interest *)(shard_of(shard) + interest_at);
     locked->tabs = (rt_tabs *)(shard_of(shard) + tabs_at);
@@ -183,6 +186,11 @@ int rt_segment_lock(int shard, rt_shard *locked)
         rc = og_lock_repaired(lock);
     }
     return rc == 0;
+}
+
+int rt_segment_lock(int shard, rt_shard *locked)
+{
+    return lock_within(shard, locked, LOCK_WITHIN);
 }
 
 void rt_segment_unlock(int shard)
@@ -216,6 +224,23 @@ int rt_segment_recount(int shard, int child)
     rt_interest_recount(locked.interest, child, rt_waits_counted);
     rt_segment_unlock(shard);
     return 1;
+}
+
+void rt_segment_give_back(void)
+{
+    apr_interval_time_t idle = rt_conf()->idle_evict, ttl = rt_conf()->event_ttl;
+    apr_time_t before = og_clock_mono() - (idle > ttl ? idle : ttl);
+    apr_uint32_t given = 0;
+    rt_shard locked;
+    int i;
+
+    for (i = 0; i < SHARDS; i++) {
+        if (lock_within(i, &locked, 0)) { /* who holds it is not waited for: a second later will do */
+            given += rt_ring_give_back(locked.ring, GIVE_BACK, before);
+            rt_segment_unlock(i);
+        }
+    }
+    atomic_fetch_add(&shared->counters.given_back, given);
 }
 
 void rt_segment_keep(rt_ring_keep *keep)

@@ -161,7 +161,11 @@ $hooks->clock(50);      # RealtimeEventTTL 60s
 is scalar @{ subscribe('a', $token, 'wait=0&cursor=earliest')->{events} }, 1, 'lives for its time';
 $hooks->clock(70);
 is scalar @{ subscribe('a', $token, 'wait=0&cursor=earliest')->{events} }, 0, 'and not longer, by the clock of the test';
+my $admin = caller_of(org => 90_001, role => 'admin', ttl => 3600);
+sub given_back { return metrics('a', $admin)->{totals}{buffersGivenBack} }
+my $before = given_back();
 $hooks->clock(310);
+ok wait_for(10, sub { given_back() > $before }), 'its buffer is given back when nobody asked for it (RealtimeIdleEvict)';
 is answer(poll('a', $token, 'wait=0'))->{status}, 401, 'nor does a token of 300 s';
 $hooks->clock(0);
 

@@ -27,6 +27,7 @@ my @refused = (
     (map { ["RealtimeBufferMemory $_", qr/RealtimeBufferMemory: expected a size from 8388608 to 68719476736 bytes/] }
         '8388607', '7M', '65G', '1T', '-8M', 'much'),
     (map { ["RealtimeEventTTL $_", qr/RealtimeEventTTL: expected a time from 1s to 86400s/] } '0', '999ms', '25h', '2m', 'long'),
+    (map { ["RealtimeIdleEvict $_", qr/RealtimeIdleEvict: expected a time from 30s to 86400s/] } '0', '29s', '29999ms', '25h', 'off'),
     (map { ["RealtimePollTimeout $_", qr/RealtimePollTimeout: expected a time from 1s to 25s/] } '0', '26s', '500ms', 'x'),
     (map { ["RealtimeDomain $_", qr/RealtimeDomain: expected a name of 1 to 31/] } '" "', 'a.b', '"a b"', 'a/b', 'x' x 32),
     (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: expected file:PATH, not "/] } 'secret', '"file:"', "file:$long secret"),
@@ -41,7 +42,7 @@ my @refused = (
     (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio or condvar/] } 'Waitio', 'Auto', '" "'),
     [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
-        'RealtimeBufferSize 10', 'RealtimeBufferMemory 8M', 'RealtimeEventTTL 60s', 'RealtimeMaxWaiters 1', 'RealtimeMaxParked 1',
+        'RealtimeBufferSize 10', 'RealtimeBufferMemory 8M', 'RealtimeEventTTL 60s', 'RealtimeIdleEvict 60s', 'RealtimeMaxWaiters 1', 'RealtimeMaxParked 1',
         "RealtimeCursorSecret file:$long", 'RealtimePark auto'),
 );
 for my $case (@refused) {
@@ -54,8 +55,8 @@ for my $case (@refused) {
 
 # all that is right, in one configuration a bound
 for my $lines (
-    join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimePollTimeout 1s\nRealtimePark auto\nRealtimeLinger auto",
-    join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimePollTimeout 25s\nRealtimePark condvar\nRealtimeLinger off",
+    join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimeIdleEvict 30s\nRealtimePollTimeout 1s\nRealtimePark auto\nRealtimeLinger auto",
+    join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimeIdleEvict 1d\nRealtimePollTimeout 25s\nRealtimePark condvar\nRealtimeLinger off",
     'RealtimeLinger 1 1 1', "RealtimeLinger 1 2 1000000\nRealtimeCoalesce Off",
     "RealtimeCursorSecret file:$long", "RealtimeCursorSecret file:$long file:$long", 'RealtimeDomain ' . 'x' x 31, 'RealtimeDomain Aa-0_9',
     join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\nRealtimePollTimeout 5\nRealtimeLogIdle 0\n</Location>" } 1 .. 16),

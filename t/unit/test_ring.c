@@ -140,6 +140,9 @@ static void only_a_reader_who_missed_something_sees_a_gap(void **state)
     assert_int_equal(gap, 1);
     assert_int_equal(rt_ring_scan(ring, &silent, id[1], &few, at, &gap), 0);
     assert_int_equal(gap, 0);
+    few.now = 1000; /* as old as may be, then one older */
+    assert_int_equal(rt_ring_scan(ring, &key, id[4], &few, at, &gap), 1);
+    assert_int_equal(gap, 0);
     few.now = 1001;
     assert_int_equal(rt_ring_scan(ring, &key, id[4], &few, at, &gap), 0);
     assert_int_equal(gap, 1);
@@ -326,46 +329,166 @@ static void dies_here(const void *block, void *copy, int *before, int *after)
     }
 }
 
-/* F02: the writer is stepped instruction by instruction, and dies once at each store */
-static void a_death_at_any_store_is_rolled_back_or_complete(void **state)
+static rt_ring *make_shared(og_shm_head **head)
 {
-    apr_size_t size = sizeof(og_shm_head) + rt_ring_bytes(SLOTS, DATA);
-    void *copy = malloc(size), *last = malloc(size), *block;
-    int n, status, before = 0, after = 0;
-    og_shm_head *head;
-    apr_uint64_t id;
-    pid_t pid;
+    assert_int_equal(og_shm_make(head, 1, 1, sizeof(og_shm_head) + rt_ring_bytes(SLOTS, DATA)),
+                     APR_SUCCESS);
+    return rt_ring_init(*head + 1, SLOTS, DATA, 1, seed);
+}
 
-    assert_int_equal(og_shm_make(&head, 1, 1, size), APR_SUCCESS);
-    block = head + 1;
-    rt_ring_init(block, SLOTS, DATA, 1, seed);
-    for (n = 1; n <= 300; n++) {
-        assert_int_equal(add(block, 2 - n % 2, n, &keep, &id), APR_SUCCESS);
-    }
-    pid = fork();
+/* F02: the writer is stepped instruction by instruction, and dies once at each store: dies() gets
+ * the block as it is then, and a copy's room. */
+static void at_each_store(rt_ring *block, void (*work)(rt_ring *),
+                          void (*dies)(const void *, void *, int *, int *), int *before, int *after)
+{
+    apr_size_t size = rt_ring_bytes(SLOTS, DATA);
+    void *copy = malloc(size), *last = calloc(1, size);
+    int status;
+    pid_t pid = fork();
+
     if (!pid) {
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
-        for (; n <= 310; n++) {
-            add(block, 2 - n % 2, n, &keep, &id);
-        }
+        work(block);
         _exit(0);
     }
-    memset(last, 0, size);
     while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
-        if (memcmp(last, block, rt_ring_bytes(SLOTS, DATA)) != 0) {
-            memcpy(last, block, rt_ring_bytes(SLOTS, DATA));
-            dies_here(last, copy, &before, &after);
+        if (memcmp(last, block, size) != 0) {
+            memcpy(last, block, size);
+            dies(last, copy, before, after);
         }
         assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    print_message("# %d deaths rolled back, %d seen after the first append\n", before, after);
-    assert_true(before > 100 && after > 100);
-    assert_true(rt_ring_last_id(block) == 310);
-    og_shm_drop(head);
     free(copy);
     free(last);
+}
+
+static void add_ten(rt_ring *ring)
+{
+    apr_uint64_t id;
+    int n;
+
+    for (n = 301; n <= 310; n++) {
+        add(ring, 2 - n % 2, n, &keep, &id);
+    }
+}
+
+static void a_death_at_any_store_is_rolled_back_or_complete(void **state)
+{
+    int n, before = 0, after = 0;
+    og_shm_head *head;
+    rt_ring *ring = make_shared(&head);
+    apr_uint64_t id;
+
+    for (n = 1; n <= 300; n++) {
+        assert_int_equal(add(ring, 2 - n % 2, n, &keep, &id), APR_SUCCESS);
+    }
+    at_each_store(ring, add_ten, dies_here, &before, &after);
+    print_message("# %d deaths rolled back, %d seen after the first append\n", before, after);
+    assert_true(before > 100 && after > 100);
+    assert_true(rt_ring_last_id(ring) == 310);
+    og_shm_drop(head);
+}
+
+/* Each org of the two tests below has an event, of its own number and id: a reader who has not seen
+ * it finds it or hears of a gap. @return how many find it */
+static int found_or_missed(const rt_ring *ring, int orgs)
+{
+    apr_uint64_t at[KEEP];
+    int org, gap, n, found = 0;
+
+    for (org = 1; org <= orgs; org++) {
+        rt_ring_key key = key_of(org);
+
+        n = rt_ring_scan(ring, &key, (apr_uint64_t)org - 1, &keep, at, &gap);
+        assert_true(n > 0 || gap);
+        assert_true(n == 0 || number_of(rt_ring_record(ring, at[n - 1]), org) == org);
+        found += n > 0;
+    }
+    return found;
+}
+
+static void fill(rt_ring *ring, int orgs)
+{
+    apr_uint64_t id;
+    int org;
+
+    for (org = 1; org <= orgs; org++) {
+        assert_int_equal(add(ring, org, org, &keep, &id), APR_SUCCESS);
+        assert_true(id == (apr_uint64_t)org);
+    }
+}
+
+static void idle_slots_are_given_back_some_a_call_and_never_in_silence(void **state)
+{
+    rt_ring_keep later = { KEEP, 1000, 500 };
+    rt_ring_key polled = key_of(3), told = key_of(5), gone = key_of(9);
+    rt_ring *ring = *state;
+    apr_uint64_t at[KEEP], id;
+    apr_uint32_t given = 0, once;
+    int i, gap;
+
+    fill(ring, 10); /* more would share windows, and take one another's slots */
+    assert_int_equal(found_or_missed(ring, 10), 10);
+    assert_int_equal(rt_ring_give_back(ring, SLOTS, 0), 0); /* used at 0 is not before 0 */
+    assert_int_equal(rt_ring_visit(ring, &polled, &later), 1);
+    assert_int_equal(add(ring, 5, 11, &later, &id), APR_SUCCESS);
+    for (i = 0; i < SLOTS / 4; i++) {
+        once = rt_ring_give_back(ring, 4, 500);
+        assert_true(once <= 4);
+        given += once;
+    }
+    assert_int_equal(given, 8);
+    assert_int_equal(found_or_missed(ring, 10), 2);
+    assert_int_equal(rt_ring_scan(ring, &told, 4, &keep, at, &gap), 2);
+    assert_int_equal(gap, 0);
+    /* who has all of it misses nothing, whether the slot is there or not */
+    assert_int_equal(rt_ring_scan(ring, &gone, 11, &keep, at, &gap), 0);
+    assert_int_equal(gap, 0);
+    /* an org that comes back has its new events, and no hole where the old ones were */
+    assert_int_equal(add(ring, 9, 12, &later, &id), APR_SUCCESS);
+    assert_int_equal(rt_ring_scan(ring, &gone, 8, &later, at, &gap), 1);
+    assert_int_equal(gap, 1);
+    assert_int_equal(rt_ring_scan(ring, &gone, 11, &later, at, &gap), 1);
+    assert_int_equal(gap, 0);
+    assert_int_equal(rt_ring_visit(ring, &gone, &later), 1); /* the burst before is forgotten */
+    assert_int_equal(rt_ring_give_back(ring, 2 * SLOTS, 501), 3);
+    assert_int_equal(rt_ring_give_back(ring, SLOTS, 501), 0);
+}
+
+static void give_all_back(rt_ring *ring)
+{
+    rt_ring_give_back(ring, SLOTS, 1);
+}
+
+static void dies_giving_back(const void *block, void *copy, int *before, int *after)
+{
+    rt_ring *ring = copy;
+    apr_uint64_t id;
+    int found;
+
+    memcpy(copy, block, rt_ring_bytes(SLOTS, DATA));
+    assert_int_equal(rt_ring_repair(ring), 0); /* nothing to roll back */
+    found = found_or_missed(ring, 10);
+    *before += found > 0;
+    *after += found < 10;
+    rt_ring_give_back(ring, SLOTS, 1);
+    assert_int_equal(found_or_missed(ring, 10), 0);
+    assert_int_equal(add(ring, 1, 1000, &keep, &id), APR_SUCCESS);
+}
+
+static void a_death_at_any_store_of_giving_back_hides_nothing(void **state)
+{
+    og_shm_head *head;
+    rt_ring *ring = make_shared(&head);
+    int before = 0, after = 0;
+
+    fill(ring, 10);
+    at_each_store(ring, give_all_back, dies_giving_back, &before, &after);
+    print_message("# %d deaths before the last was given back, %d behind the first\n", before, after);
+    assert_true(before > 10 && after > 10);
+    og_shm_drop(head);
 }
 
 static void a_held_lock_is_given_up_in_time(void **state)
@@ -409,6 +532,8 @@ int main(void)
         ring_test(what_does_not_fit_is_refused),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_ring),
         cmocka_unit_test(a_death_at_any_store_is_rolled_back_or_complete),
+        ring_test(idle_slots_are_given_back_some_a_call_and_never_in_silence),
+        cmocka_unit_test(a_death_at_any_store_of_giving_back_hides_nothing),
         cmocka_unit_test(a_held_lock_is_given_up_in_time)
     };
 
