@@ -50,6 +50,7 @@ typedef struct rt_dir_conf {
     apr_interval_time_t poll_timeout;/* RealtimePollTimeout */
     apr_int64_t log_idle;            /* RealtimeLogIdle */
     int coalesce;                    /* RealtimeCoalesce */
+    int legacy;                      /* RealtimeLegacy */
     const rt_burst_tiers *linger;    /* RealtimeLinger */
 } rt_dir_conf;
 
@@ -243,9 +244,13 @@ int rt_query_read(request_rec *r, const tenant_identity *caller, rt_query *query
 /* Whether the caller may see, and asked for, an event. */
 int rt_query_wants(const rt_query *query, const tenant_identity *caller, const rt_record *record);
 
-/* rt_subscribe.c, rt_publish.c, rt_metrics.c: the handlers */
+/* rt_subscribe.c, rt_legacy.c, rt_publish.c, rt_metrics.c: the handlers */
 void rt_subscribe_register(apr_pool_t *p);
+void rt_legacy_register(apr_pool_t *p);
 void rt_publish_register(apr_pool_t *p);
+
+/* Answer a poll; one that may not wait is answered at once. @return the handler's result */
+int rt_subscribe(request_rec *r, int may_wait);
 
 /* Whether text is 1 to max digits, small letters, large ones where upper says so, and what is in
  * also. */

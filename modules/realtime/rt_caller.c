@@ -14,6 +14,7 @@ static void retrieve(void)
     identity_get = APR_RETRIEVE_OPTIONAL_FN(tenant_identity_get);
     if (serves) {
         serves("realtime-subscribe");
+        serves("realtime-legacy");
         serves("realtime-publish");
         serves("realtime-metrics");
     }

@@ -68,6 +68,7 @@ void *rt_dir_create(apr_pool_t *p, char *dir)
     conf->poll_timeout = OG_UNSET;
     conf->log_idle = OG_UNSET;
     conf->coalesce = OG_UNSET;
+    conf->legacy = OG_UNSET;
     return conf;
 }
 
@@ -80,6 +81,7 @@ void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->poll_timeout = set_or(add->poll_timeout, base->poll_timeout);
     conf->log_idle = set_or(add->log_idle, base->log_idle);
     conf->coalesce = (int)set_or(add->coalesce, base->coalesce);
+    conf->legacy = (int)set_or(add->legacy, base->legacy);
     conf->linger = add->linger ? add->linger : base->linger;
     return conf;
 }
@@ -288,6 +290,9 @@ const command_rec rt_cmds[] = {
     AP_INIT_FLAG("RealtimeCoalesce", ap_set_flag_slot,
                  (void *)APR_OFFSETOF(rt_dir_conf, coalesce), RSRC_CONF | ACCESS_CONF,
                  "Off to send what a newer event of the same coalesceKey stands for, too (On)"),
+    AP_INIT_FLAG("RealtimeLegacy", ap_set_flag_slot,
+                 (void *)APR_OFFSETOF(rt_dir_conf, legacy), RSRC_CONF | ACCESS_CONF,
+                 "On to serve the handler realtime-legacy as polls that never wait (Off: 410)"),
     AP_INIT_TAKE13("RealtimeLinger", set_linger, NULL, RSRC_CONF | ACCESS_CONF,
                    "off, auto, or the events a second that make polls gather 0 to 50, 50 to 150 "
                    "and 150 to 400 ms (20 50 200)"),

@@ -102,10 +102,11 @@ static const rest_problem *read_request(rt_poll *poll)
     return NULL;
 }
 
-static int run(rt_poll *poll)
+static int run(rt_poll *poll, int may_wait)
 {
     rt_look look;
 
+    poll->query.wait = may_wait ? poll->query.wait : 0;
     rt_batch_init(&poll->batch, poll->r->pool, (int)poll->query.limit, rt_dir(poll->r)->coalesce != 0);
     poll->until = park_until(poll);
     atomic_fetch_add(&rt_segment_counters()->polls, 1);
@@ -116,15 +117,12 @@ static int run(rt_poll *poll)
     return rt_poll_answer(poll, look);
 }
 
-static int handler(request_rec *r)
+int rt_subscribe(request_rec *r, int may_wait)
 {
     const tenant_identity *caller;
     const rest_problem *problem;
     rt_poll *poll;
 
-    if (!r->handler || strcmp(r->handler, "realtime-subscribe") != 0 || !rt_dir(r)->domain) {
-        return DECLINED;
-    }
     if (r->method_number != M_GET || r->header_only) {
         return rt_method_not_allowed(r, "GET");
     }
@@ -138,7 +136,15 @@ static int handler(request_rec *r)
         return rt_poll_answer(poll, RT_LATE);
     }
     problem = read_request(poll);
-    return problem ? rt_poll_refuse(poll, problem) : run(poll);
+    return problem ? rt_poll_refuse(poll, problem) : run(poll, may_wait);
+}
+
+static int handler(request_rec *r)
+{
+    if (!r->handler || strcmp(r->handler, "realtime-subscribe") != 0 || !rt_dir(r)->domain) {
+        return DECLINED;
+    }
+    return rt_subscribe(r, 1);
 }
 
 void rt_subscribe_register(apr_pool_t *p)

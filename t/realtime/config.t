@@ -36,6 +36,7 @@ my @refused = (
     (map { ["RealtimeCursorSecret $_", qr/RealtimeCursorSecret: \S+: expected a secret of at least 32 bytes, not 31/] }
         "file:$short", "file:$long file:$short"),
     (map { ["RealtimeCoalesce $_", qr/RealtimeCoalesce must be On or Off/] } 'Yes', '" "', '1'),
+    (map { ["RealtimeLegacy $_", qr/RealtimeLegacy must be On or Off/] } 'Gone', '" "'),
     (map { ["RealtimeLinger $_", qr/RealtimeLinger: expected off, auto or three ascending numbers of events a second from 1 to 1000000/] }
         'on', 'Auto', '3', '" "', '0 1 2', '1 2 1000001', '3 2 4', '2 4 3', '1 2 x', '-1 2 3', '1 2.5 3'),
     (map { ["RealtimeLinger $_", qr/RealtimeLinger takes one or three arguments/] } '', '1 2', '1 2 3 4'),
@@ -57,7 +58,7 @@ for my $case (@refused) {
 for my $lines (
     join("\n", map { "$_->[0] $_->[1]" } @number) . "\nRealtimeBufferMemory 8M\nRealtimeEventTTL 1s\nRealtimeIdleEvict 30s\nRealtimePollTimeout 1s\nRealtimePark auto\nRealtimeLinger auto",
     join("\n", map { "$_->[0] $_->[2]" } @number) . "\nRealtimeBufferMemory 64G\nRealtimeEventTTL 1d\nRealtimeIdleEvict 1d\nRealtimePollTimeout 25s\nRealtimePark condvar\nRealtimeLinger off",
-    'RealtimeLinger 1 1 1', "RealtimeLinger 1 2 1000000\nRealtimeCoalesce Off",
+    'RealtimeLinger 1 1 1', "RealtimeLinger 1 2 1000000\nRealtimeCoalesce Off\nRealtimeLegacy On",
     "RealtimeCursorSecret file:$long", "RealtimeCursorSecret file:$long file:$long", 'RealtimeDomain ' . 'x' x 31, 'RealtimeDomain Aa-0_9',
     join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\nRealtimePollTimeout 5\nRealtimeLogIdle 0\n</Location>" } 1 .. 16),
     join("\n", map { "<Location /d$_>\nRealtimeDomain same\n</Location>" } 1 .. 20),
