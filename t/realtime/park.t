@@ -117,13 +117,16 @@ isnt $got->{cursor}, undef, 'but a cursor to go on with';
 # the waiter cap is the organisation's
 my @parked = map { poll('a', $owner, "wait=20&cursor=$start") } 1 .. $cap;
 ok wait_for(5, sub { waiters($org) == $cap }), 'as many polls are parked as RealtimeMaxWaiters allows';
+my %retry;
 for my $n (1 .. 3) {
     my $res = answer(poll('a', $owner, "wait=20&cursor=$start"));
     my $paced = json_of($res);
     cmp_ok $res->{took}, '<', 1, "one more is answered at once ($n)";
     ok $paced->{retryMs} >= 2000 && $paced->{retryMs} <= 5000, "and told to wait 2 to 5 seconds ($paced->{retryMs} ms)";
     is_deeply [@$paced{qw(events gap drain)}], [[], undef, JSON::PP::false], 'with nothing else to say';
+    $retry{$paced->{retryMs}}++;
 }
+cmp_ok scalar keys %retry, '>', 1, 'each a time of its own';
 is ids(subscribe('a', $owner, "wait=20&cursor=earliest&limit=1")), 'wake1', 'a poll that finds events is not paced';
 my $idle = answer(poll('a', caller_of(org => $other), 'wait=1'));
 is json_of($idle)->{retryMs}, 0, 'another organisation is not paced';

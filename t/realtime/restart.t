@@ -50,6 +50,7 @@ for my $round (1 .. 2) {
     my @said = map { json_of($_) } grep { $_ } @answers;
     is scalar(grep { $_->{drain} } @said), 6, 'with drain';
     is scalar(grep { $_->{retryMs} >= 100 && $_->{retryMs} <= 1000 } @said), 6, 'a short time to come back in';
+    cmp_ok scalar(keys %{ { map { $_->{retryMs} => 1 } @said } }), '>', 1, 'that is not the same for all';
     is scalar(grep { $_->{head} =~ /^Connection:.*\bclose\r$/m } grep { $_ } @answers), 6, 'and Connection: close';
     is scalar(grep { !@{ $_->{events} } && !$_->{gap} } @said), 6, 'no event and no gap';
     cmp_ok((sort { $b <=> $a } map { $_->{at} - $sent } grep { $_ } @answers)[0], '<', 5, 'soon');
