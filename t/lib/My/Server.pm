@@ -13,10 +13,10 @@ package My::Server;
 #
 # realtime => 1:  /rt/a/subscribe, publish, metrics (Rt.pm)   dsn => HOST:  /v1/finance/
 # load => TEXT:   in place of the suite's LoadModules         mpm => TEXT:  in place of two children
+# log => TEXT:    in place of an access log and level info
 
 use strict;
 use warnings FATAL => 'all';
-use Apache::TestConfig ();
 use IO::Select ();
 use IO::Socket::INET ();
 use My::Log qw(expect_error);
@@ -108,11 +108,10 @@ Listen            127.0.0.1:$port
 PidFile           $dir/httpd.pid
 DefaultRuntimeDir $dir
 ErrorLog          $dir/error_log
-CustomLog         $dir/access_log "%P %t \\"%r\\" %>s %D"
-LogLevel          info
 TypesConfig       /etc/mime.types
 DocumentRoot      $stage/t/htdocs
 CONF
+    print $fh $site{log} // "LogLevel info\nCustomLog $dir/access_log \"%P %t \\\"%r\\\" %>s %D\"\n";
     print $fh $site{mpm} // $mpm, "<Directory />\n    Require all granted\n    AllowOverride None\n</Directory>\n";
     print $fh $realtime if $site{realtime};
     print $fh finance($site{dsn}) if defined $site{dsn};
@@ -121,11 +120,17 @@ CONF
     return $self;
 }
 
+# Which httpd the suite runs. t/load says so itself, and needs no Apache::Test.
+sub suites_httpd {
+    require Apache::TestConfig;
+    return Apache::TestConfig->thaw->{vars}{httpd};
+}
+
 # Returns once it answers; dies with its log when it does not. $opt{env}: for its environment.
 sub start {
     my ($self, %opt) = @_;
     my $dir = $self->{dir};
-    my $httpd = Apache::TestConfig->thaw->{vars}{httpd};
+    my $httpd = $ENV{TEST_HTTPD} // suites_httpd();
     $self->{pid} = fork // die "fork: $!";
     if (!$self->{pid}) {
         setpgrp;        # prefork's parent ends its children by ending its group
