@@ -60,14 +60,10 @@ $httpd->configure(realtime => 1);
 $httpd->start;
 is_gap(behind($old), 'foreign', $old, 'without a secret in a file it is gap foreign');
 
-# a reload that changes the memory begins anew as well
-$start = at();
-put('before');
+# RealtimeBufferMemory is that of a start (t/fault/reload.t has the reload)
 $httpd->configure(realtime => 1, lines => "RealtimeBufferMemory 8M\nRealtimeEventTTL 1d\n");
-$httpd->graceful;
-$org++;
-ok wait_for(10, sub { my $gap = behind($start)->{gap}; $gap && $gap->{reason} eq 'foreign' }),
-    'a reload that changes RealtimeBufferMemory is a new store, with a secret of its own';
+$httpd->stop;
+$httpd->start;
 
 # memory: an eighth of a store goes to places, a sixteenth and a sixty-fourth to who waits; what is
 # left for events holds seven of 60 KB
@@ -91,7 +87,7 @@ cmp_ok scalar @left, '>', 3, 'most of them';
 is publish('a', event($org, eventId => 'max', data => 'x' x 65_534))->{status}, 202, 'the largest event that may be is taken';
 
 # time
-$httpd->configure(realtime => 1, lines => "RealtimeEventTTL 2s\n");
+$httpd->configure(realtime => 1, lines => "RealtimeBufferMemory 8M\nRealtimeEventTTL 2s\n");
 $httpd->restart;
 $org++;
 $start = at();
@@ -106,7 +102,7 @@ is_gap(behind($start), 'evicted', $start, 'which is a gap');
 is ids(subscribe('a', owner(), 'wait=0&cursor=earliest')), '', 'also for those who ask for the earliest';
 
 # places: of the server
-$httpd->configure(realtime => 1, lines => "RealtimeMaxParked 3\n");
+$httpd->configure(realtime => 1, lines => "RealtimeBufferMemory 8M\nRealtimeMaxParked 3\n");
 $httpd->restart;
 $org++;
 my @polls = map { poll('a', caller_of(org => $org + $_), 'wait=20') } 1 .. 3;
