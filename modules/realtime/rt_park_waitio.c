@@ -10,20 +10,18 @@
  * Who may touch a connection and its request: the worker while BUSY or WANTS, the notifier while
  * CLAIMED, nobody else; a worker that finds CLAIMED waits for its end. All of a parking under the
  * lock of rt_waits.c. The notifier never touches c->cs, which is the MPM's. */
+#include "rt_client.h"
 #include "rt_poll.h"
 
 #include "og_clock.h"
 #include "rt_wheel.h"
 
 #include <ap_mpm.h>
-#include <apr_portable.h>
 #include <http_connection.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mpm_common.h>
-#include <sys/socket.h>
-#include <util_filter.h>
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
@@ -167,30 +165,6 @@ static void settle(parking *own)
     }
 }
 
-/* The MPM sees an end of file, and a worker comes; the client sees nothing */
-static void summon_worker(const parking *own)
-{
-    apr_socket_t *socket = ap_get_conn_socket(own->c);
-    apr_os_sock_t fd;
-
-    if (socket && apr_os_sock_get(&fd, socket) == APR_SUCCESS) {
-        shutdown(fd, SHUT_RD);
-    }
-}
-
-/* Write as much as the socket takes. */
-static void push(conn_rec *c)
-{
-    ap_filter_t *last = c->output_filters;
-
-    while (last->next) {
-        last = last->next;
-    }
-    if (last->frec->filter_func.out_func(last, NULL) != APR_SUCCESS) {
-        c->aborted = 1;
-    }
-}
-
 /* Notifier, CLAIMED: look, and answer when there is something to say. 1: answered */
 static int answer(parking *own)
 {
@@ -217,14 +191,14 @@ static int answer(parking *own)
     rt_waits_leave(&own->wait);
     if (poll->batch.bytes > NOTIFIER_WRITES_MAX) {
         own->by_worker = 1;
-        summon_worker(own);
+        rt_client_summon_worker(own->c);
         return 1;
     }
     rt_poll_answer(poll, own->look);
-    push(own->c);
+    rt_client_push(own->c);
     if (own->c->data_in_output_filters || own->c->aborted
         || own->c->keepalive == AP_CONN_CLOSE) {
-        summon_worker(own);
+        rt_client_summon_worker(own->c);
     }
     return 1;
 }
@@ -270,7 +244,7 @@ static void drain(void)
                 rouse(own);
             }
             else {
-                summon_worker(own);
+                rt_client_summon_worker(own->c);
             }
         }
     }
@@ -339,25 +313,6 @@ static parking_state take_back(parking *own)
     unwatch(own);
     rt_waits_unlock();
     return was;
-}
-
-typedef enum { NOTHING_CAME, DATA_CAME, END_CAME } incoming;
-
-/* Worker: what there is to read, without reading it. */
-static incoming look_at_input(parking *own)
-{
-    apr_status_t rv = ap_get_brigade(own->c->input_filters, own->input, AP_MODE_SPECULATIVE,
-                                     APR_NONBLOCK_READ, 1);
-    incoming what = END_CAME;
-
-    if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(own->input))) {
-        what = NOTHING_CAME;
-    }
-    else if (rv == APR_SUCCESS && !APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(own->input))) {
-        what = DATA_CAME;
-    }
-    apr_brigade_cleanup(own->input);
-    return what;
 }
 
 /* Worker: have the MPM watch the connection. PARKED or IDLE; not when the child drains. */
@@ -429,11 +384,11 @@ static int park(parking *own, int *more)
     own->wait.key = poll->place.key;
     own->wait.tab = poll->tab;
     poll->wait = &own->wait;
-    push(own->c); /* an answer before this one, which did not wait to be sent alone */
+    rt_client_push(own->c); /* an answer before this one, which did not wait to be sent alone */
     /* what was read already never makes the socket readable: a client that sends several polls at
      * once is paced */
-    if (!own->c->data_in_output_filters && !own->c->aborted && look_at_input(own) != DATA_CAME
-        && rt_waits_join(&own->wait)) {
+    if (!own->c->data_in_output_filters && !own->c->aborted
+        && rt_client_look(own->c, own->input) != RT_DATA_CAME && rt_waits_join(&own->wait)) {
         look = rt_poll_look(poll, 1);
         if (look == RT_NOTHING && give_away(own, PARKED)) {
             return 1;
@@ -455,17 +410,17 @@ static int resume(parking *own)
 {
     parking_state was = take_back(own);
     conn_rec *c = own->c;
-    incoming what = look_at_input(own);
+    rt_incoming what = rt_client_look(own->c, own->input);
 
-    if (was == PARKED && what == NOTHING_CAME && give_away(own, PARKED)) {
+    if (was == PARKED && what == RT_NOTHING_CAME && give_away(own, PARKED)) {
         return 0;
     }
     if (was == PARKED) {
         /* more behind a poll that waits, or the end of the child: no poll waits then */
-        int more = answer_here(own, what == END_CAME && !rt_waits_draining() ? RT_GONE
-                                    : what == DATA_CAME ? RT_FULL : RT_NOTHING);
+        int more = answer_here(own, what == RT_END_CAME && !rt_waits_draining() ? RT_GONE
+                                    : what == RT_DATA_CAME ? RT_FULL : RT_NOTHING);
 
-        if (more && what == DATA_CAME) {
+        if (more && what == RT_DATA_CAME) {
             c->cs->state = CONN_STATE_PROCESSING;
             return 1;
         }
@@ -477,17 +432,17 @@ static int resume(parking *own)
             rt_poll_answer(own->poll, own->look);
         }
         if (!end_request(own)) {
-            if (what == END_CAME) {
+            if (what == RT_END_CAME) {
                 c->keepalive = AP_CONN_CLOSE;
             }
             return 0;
         }
     }
-    if (what == NOTHING_CAME && give_away(own, IDLE)) {
+    if (what == RT_NOTHING_CAME && give_away(own, IDLE)) {
         return 0;
     }
-    c->cs->state = what == DATA_CAME ? CONN_STATE_PROCESSING : CONN_STATE_LINGER;
-    return what == DATA_CAME;
+    c->cs->state = what == RT_DATA_CAME ? CONN_STATE_PROCESSING : CONN_STATE_LINGER;
+    return what == RT_DATA_CAME;
 }
 
 /* Worker: after an answer the client's next poll is on its way. The MPM would wait for it with
@@ -500,7 +455,7 @@ static void await_next(parking *own)
         || c->keepalive != AP_CONN_KEEPALIVE || c->aborted || c->data_in_input_filters) {
         return;
     }
-    push(c);
+    rt_client_push(c);
     if (c->aborted) {
         c->cs->state = CONN_STATE_LINGER;
     }
