@@ -298,7 +298,7 @@ static void a_killed_writer_leaves_a_whole_ring(void **state)
         og_lock_give(&s->lock);
     }
     print_message("# %d holders died, %d in the middle of an append\n", s->dead, s->torn);
-    assert_int_equal(s->torn, 3);
+    assert_true(s->torn >= 3); /* a round may end with both writers inside one */
     og_shm_drop(head);
 }
 
