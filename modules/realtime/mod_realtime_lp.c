@@ -6,6 +6,7 @@
 static void hooks(apr_pool_t *p)
 {
     rt_config_register(p);
+    rt_places_register(p);
     rt_segment_register(p);
     rt_caller_register(p);
     rt_waits_register(p);

@@ -39,7 +39,7 @@ typedef struct rt_server_conf {
     apr_interval_time_t event_ttl;   /* RealtimeEventTTL */
     apr_interval_time_t idle_evict;  /* RealtimeIdleEvict */
     apr_int64_t max_waiters;         /* RealtimeMaxWaiters */
-    apr_int64_t max_parked;          /* RealtimeMaxParked; 0: two thirds of the threads there are */
+    apr_int64_t max_parked;          /* RealtimeMaxParked */
     const char *cursor_secret;       /* RealtimeCursorSecret: RT_SECRET_LEN bytes, or NULL */
     const char *cursor_previous;     /* its second file, likewise: read, never written with */
     int waitio;                      /* RealtimePark: OG_UNSET (auto), 0, 1 */
@@ -66,17 +66,32 @@ void rt_config_register(apr_pool_t *p);
 /* The main server's, with defaults filled in; there from post_config on. */
 const rt_server_conf *rt_conf(void);
 
-/* How polls are parked, and how many there is room for: a third of it is left to other requests. */
+/* Whether RealtimeDomain names it anywhere. */
+int rt_domain_known(const char *domain);
+
+/* How many domains there are. */
+int rt_domains(void);
+
+/* The longest RealtimePollTimeout of a server's locations; 0: none is known. */
+apr_interval_time_t rt_config_longest_poll(const server_rec *s);
+
+/* rt_places.c: how polls are parked, and how many there is room for */
+
 typedef struct rt_places {
     int waitio;       /* the MPM watches their sockets */
     int a_child;      /* polls that a child parks */
+    int in_threads;   /* … of which so many in a thread each */
+    int streams;      /* … of which so many over HTTP/2 */
     apr_int64_t all;  /* polls that all children can */
+    int threads, children, server_limit, factor, files; /* what these were counted from */
 } rt_places;
 
 const rt_places *rt_places_get(void);
+void rt_places_count(const rt_server_conf *conf, apr_pool_t *p);
+void rt_places_register(apr_pool_t *p);
 
-/* Whether RealtimeDomain names it anywhere. */
-int rt_domain_known(const char *domain);
+/* How long the MPM lets a poll of this server wait: longer it closes the connection. */
+apr_interval_time_t rt_places_longest(const server_rec *s);
 
 /* rt_segment.c: the shared memory and who may touch what in it */
 
@@ -196,8 +211,12 @@ void rt_waits_lock(void);
 void rt_waits_unlock(void);
 pthread_mutex_t *rt_waits_mutex(void); /* for conditions */
 
-/* How many polls this child may park. */
+/* How many polls this child may park, connections between two polls included. */
 void rt_waits_most(int most);
+
+/* Under the table's lock: whether there is a place, and connections that take or leave one. */
+int rt_waits_room(void);
+void rt_waits_rest(int change);
 void rt_waits_register(apr_pool_t *p);
 
 /* rt_park_cond.c: a poll waits in its worker thread. @return what it came to (rt_look) */

@@ -60,7 +60,8 @@ void rt_bell_init(rt_bell *at)
 }
 
 /* The descriptors live as long as the parent, like the segment: children of two generations ring
- * one another. */
+ * one another. There are no more than the server will ever have children at a time: ServerLimit
+ * stands until the parent ends. */
 void rt_bell_attach(rt_bell *at)
 {
     int *kept = ap_retained_data_get("orgscale-realtime-bells");
@@ -70,7 +71,8 @@ void rt_bell_attach(rt_bell *at)
     if (!kept) {
         kept = ap_retained_data_create("orgscale-realtime-bells", sizeof(fds));
         for (i = 0; i < RT_CHILDREN; i++) {
-            kept[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+            kept[i] = i < rt_places_get()->server_limit ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+                                                        : -1;
         }
     }
     memcpy(fds, kept, sizeof(fds));
@@ -208,7 +210,7 @@ static int claim(apr_interval_time_t within)
     int i;
 
     for (i = 0; i < RT_CHILDREN; i++) {
-        if (take_owner(&bells[i], within)) {
+        if (fds[i] >= 0 && take_owner(&bells[i], within)) {
             if (empty(i)) {
                 bells[i].used = 1;
                 return i;

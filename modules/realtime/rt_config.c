@@ -6,12 +6,12 @@
 #include "og_number.h"
 #include "rest_kept.h"
 
-#include <ap_mpm.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
 
-#define MIB APR_INT64_C(1048576)
+#define MIB      APR_INT64_C(1048576)
+#define POLL_MAX (25 * APR_USEC_PER_SEC)
 
 static const apr_interval_time_t second = APR_USEC_PER_SEC;
 
@@ -21,7 +21,6 @@ static const rt_burst_tiers linger_off = { { APR_INT64_MAX, APR_INT64_MAX, APR_I
 
 /* Process: what rt_conf() gives, and the domains that any location named; set at configuration. */
 static rt_server_conf effective;
-static rt_places places;
 static char domains[RT_DOMAINS_MAX][RT_DOMAIN_SIZE];
 static int domain_count;
 
@@ -103,11 +102,6 @@ const rt_server_conf *rt_conf(void)
     return &effective;
 }
 
-const rt_places *rt_places_get(void)
-{
-    return &places;
-}
-
 int rt_domain_known(const char *domain)
 {
     int i = 0;
@@ -116,6 +110,51 @@ int rt_domain_known(const char *domain)
         i++;
     }
     return i < domain_count;
+}
+
+int rt_domains(void)
+{
+    return domain_count;
+}
+
+/* What a server's sections say: each that serves a domain, or only says how long. */
+static apr_interval_time_t longest_of(const apr_array_header_t *sections,
+                                      apr_interval_time_t usual, int *apart)
+{
+    apr_interval_time_t longest = 0, each;
+    int i;
+
+    for (i = 0; i < sections->nelts; i++) {
+        const rt_dir_conf *conf =
+            ap_get_module_config(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *),
+                                 &realtime_lp_module);
+
+        if (conf) {
+            each = set_or(conf->poll_timeout, conf->domain ? usual : 0);
+            longest = each > longest ? each : longest;
+            *apart |= !conf->domain && conf->poll_timeout != OG_UNSET;
+        }
+    }
+    return longest;
+}
+
+apr_interval_time_t rt_config_longest_poll(const server_rec *s)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const rt_dir_conf *whole = ap_get_module_config(s->lookup_defaults, &realtime_lp_module);
+    apr_interval_time_t usual = set_or(whole->poll_timeout, POLL_MAX), urls, dirs;
+    int apart = 0;
+
+    urls = longest_of(core->sec_url, usual, &apart);
+    dirs = longest_of(core->sec_dir, usual, &apart);
+    if (apart) {
+        /* sections that say how long apart from those that say what: which meet is not told here */
+        apart = 0;
+        urls = longest_of(core->sec_url, 0, &apart);
+        dirs = longest_of(core->sec_dir, 0, &apart);
+    }
+    urls = urls > dirs ? urls : dirs;
+    return whole->domain && usual > urls ? usual : urls;
 }
 
 static const char *complaint(cmd_parms *cmd, const char *problem)
@@ -216,7 +255,7 @@ static const char *set_poll_timeout(cmd_parms *cmd, void *confv, const char *arg
 {
     rt_dir_conf *conf = confv;
 
-    return complaint(cmd, og_arg_span(cmd->temp_pool, arg, second, 25 * second,
+    return complaint(cmd, og_arg_span(cmd->temp_pool, arg, second, POLL_MAX,
                                       &conf->poll_timeout));
 }
 
@@ -321,65 +360,13 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
-static int can_waitio(void)
-{
-#ifdef AP_MPMQ_CAN_WAITIO
-    int can = 0;
-
-    return ap_mpm_query(AP_MPMQ_CAN_WAITIO, &can) == APR_SUCCESS && can;
-#else
-    return 0;
-#endif
-}
-
-/* AsyncRequestWorkerFactor, which the MPM tells nobody: connections a child takes for each of its
- * idle threads */
-static int worker_factor(void)
-{
-    const ap_directive_t *each;
-    double factor = 2;
-
-    for (each = ap_conftree; each; each = each->next) {
-        if (!strcasecmp(each->directive, "AsyncRequestWorkerFactor")) {
-            factor = strtod(each->args, NULL);
-        }
-    }
-    return factor > 1 && factor < 1000000 ? (int)factor : 1;
-}
-
-static void count_places(const rt_server_conf *conf)
-{
-    int threads = 1, daemons = 1, each;
-
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &daemons);
-    places.waitio = conf->waitio != 0 && can_waitio();
-    each = (threads > 1 ? threads : 1) * (places.waitio ? 1 + worker_factor() : 1);
-    places.a_child = each > 1 ? each * 2 / 3 : 1;
-    places.all = (apr_int64_t)daemons * each * 2 / 3;
-}
-
-/* Contradictions, said at config test; the first of a start's two passes says them. */
+/* The first of a start's two passes says it. */
 static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
 
-    count_places(conf);
-    if (conf->waitio == 1 && !places.waitio) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, OGLOGNO(1509)
-                     "RealtimePark waitio: expected the event MPM of httpd 2.4.63 or later");
-        return !OK;
-    }
-    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return OK;
-    }
-    if (conf->max_parked != OG_UNSET && conf->max_parked > places.all) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1510)
-                     "RealtimeMaxParked %" APR_INT64_T_FMT ": expected at most %" APR_INT64_T_FMT
-                     ", two thirds of what all children hold (ThreadsPerChild, ServerLimit, "
-                     "AsyncRequestWorkerFactor)", conf->max_parked, places.all);
-    }
-    if (conf->event_ttl != OG_UNSET && conf->event_ttl < 25 * second) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
+        && conf->event_ttl != OG_UNSET && conf->event_ttl < POLL_MAX) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1502)
                      "events live shorter (%d s) than a poll may last: clients that pause lose "
                      "events (RealtimeEventTTL)", (int)apr_time_sec(conf->event_ttl));
@@ -392,13 +379,13 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 {
     const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
 
-    count_places(conf);
+    rt_places_count(conf, ptemp);
     effective.buffer_size = set_or(conf->buffer_size, 200);
     effective.buffer_memory = set_or(conf->buffer_memory, 64 * MIB);
     effective.event_ttl = set_or(conf->event_ttl, 120 * second);
     effective.idle_evict = set_or(conf->idle_evict, 120 * second);
     effective.max_waiters = set_or(conf->max_waiters, 5000);
-    effective.max_parked = set_or(conf->max_parked, places.all);
+    effective.max_parked = set_or(conf->max_parked, rt_places_get()->all);
     effective.cursor_secret = conf->cursor_secret;
     effective.cursor_previous = conf->cursor_previous;
     return OK;
@@ -408,7 +395,6 @@ void rt_config_register(apr_pool_t *p)
 {
     APR_REGISTER_OPTIONAL_FN(rt_domain_known);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
-    /* behind the MPM's, which puts its numbers right */
-    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_FIRST);
 }

@@ -6,7 +6,6 @@
 
 #include "og_clock.h"
 
-#include <ap_mpm.h>
 #include <apr_portable.h>
 #include <http_core.h>
 #include <sys/socket.h>
@@ -24,8 +23,7 @@ typedef struct cond_wait {
 
 /* child: */
 static pthread_condattr_t monotonic;
-static int most; /* threads that may wait: a third is kept for everything that is no poll */
-static atomic_int asleep;
+static atomic_int asleep, streams; /* the second: of them those over HTTP/2 */
 
 static void ring(rt_wait *wait)
 {
@@ -102,12 +100,18 @@ static rt_look park(rt_poll *poll)
     return look;
 }
 
+/* A third of the threads is kept for everything that is no poll: of the MPM's, and of mod_http2's,
+ * where a stream takes one of each. */
 int rt_park_cond(rt_poll *poll)
 {
+    int stream = poll->r->connection->master != NULL;
     rt_look look = RT_FULL;
 
-    if (atomic_fetch_add(&asleep, 1) < most) {
-        look = park(poll);
+    if (atomic_fetch_add(&asleep, 1) < rt_places_get()->in_threads) {
+        if (atomic_fetch_add(&streams, stream) < rt_places_get()->streams || !stream) {
+            look = park(poll);
+        }
+        atomic_fetch_sub(&streams, stream);
     }
     atomic_fetch_sub(&asleep, 1);
     return look;
@@ -115,12 +119,8 @@ int rt_park_cond(rt_poll *poll)
 
 static void child_init(apr_pool_t *p, server_rec *s)
 {
-    int threads = 1;
-
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
     /* prefork has one poll a process, and RealtimeMaxParked alone keeps processes free */
-    most = threads > 1 ? threads * 2 / 3 : 1;
-    rt_waits_most(most);
+    rt_waits_most(rt_places_get()->in_threads);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 }

@@ -264,6 +264,7 @@ static int serve_one(int *busy, int *lingering)
     rt_waits_lock();
     if (answered) {
         own->state = ANSWERED;
+        rt_waits_rest(1);
         if (own->awaited) {
             pthread_cond_broadcast(&lot.settled);
         }
@@ -310,12 +311,17 @@ static parking_state take_back(parking *own)
         unqueue(own);
         take_off_wheel(own);
     }
+    else if (was == ANSWERED || was == IDLE) {
+        rt_waits_rest(-1);
+    }
     unwatch(own);
     rt_waits_unlock();
     return was;
 }
 
-/* Worker: have the MPM watch the connection. PARKED or IDLE; not when the child drains. */
+/* Worker: have the MPM watch the connection. PARKED or IDLE; not when the child drains, and not IDLE
+ * where that would take a place that other requests need: then the MPM may close it as any other
+ * that is kept alive. */
 static int give_away(parking *own, parking_state state)
 {
     int given = 0, wake = 0;
@@ -324,7 +330,7 @@ static int give_away(parking *own, parking_state state)
     own->c->cs->state = CONN_STATE_ASYNC_WAITIO;
     own->c->cs->sense = CONN_SENSE_WANT_READ;
     rt_waits_lock();
-    if (!lot.drained) {
+    if (!lot.drained && (state == PARKED || rt_waits_room())) {
         given = 1;
         wake = own->rung || !lot.watched; /* it has slept long without any */
         watch(own);
@@ -332,11 +338,16 @@ static int give_away(parking *own, parking_state state)
         if (state == PARKED) {
             settle(own);
         }
-    }
-    else {
-        own->away = 0;
+        else {
+            rt_waits_rest(1);
+        }
     }
     rt_waits_unlock();
+    if (!given) {
+        own->away = 0;
+        own->c->cs->state = CONN_STATE_WRITE_COMPLETION;
+        own->c->cs->sense = CONN_SENSE_DEFAULT;
+    }
     if (wake) {
         rt_bell_nudge();
     }
@@ -368,8 +379,8 @@ static int answer_here(parking *own, rt_look look)
 /* Worker, WANTS: park it. 1: parked, 0: answered, and *more says whether requests may follow */
 static int park(parking *own, int *more)
 {
-    apr_interval_time_t longest = own->c->base_server->timeout / 10 * 9;
     rt_poll *poll = own->poll;
+    apr_interval_time_t longest = rt_places_longest(poll->r->server);
     rt_look look = RT_FULL;
 
     *more = 0;
@@ -438,7 +449,7 @@ static int resume(parking *own)
             return 0;
         }
     }
-    if (what == RT_NOTHING_CAME && give_away(own, IDLE)) {
+    if (what == RT_NOTHING_CAME && (give_away(own, IDLE) || !rt_waits_draining())) {
         return 0;
     }
     c->cs->state = what == RT_DATA_CAME ? CONN_STATE_PROCESSING : CONN_STATE_LINGER;
@@ -459,8 +470,8 @@ static void await_next(parking *own)
     if (c->aborted) {
         c->cs->state = CONN_STATE_LINGER;
     }
-    else if (!c->data_in_output_filters && !give_away(own, IDLE)) {
-        c->cs->state = CONN_STATE_WRITE_COMPLETION;
+    else if (!c->data_in_output_filters) {
+        give_away(own, IDLE);
     }
 }
 

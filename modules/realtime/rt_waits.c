@@ -6,6 +6,7 @@
 
 #include <ap_mpm.h>
 #include <mpm_common.h>
+#include <unistd.h>
 
 #define GROUPS 4096
 
@@ -15,7 +16,8 @@ static struct {
     rt_wait *groups[GROUPS]; /* under lock, by key */
     rt_wait *tabs[GROUPS];   /* under lock, by tab, of those that have one */
     int parked;              /* under lock */
-    int most;                /* how many this child may park; set at its start */
+    int resting;             /* under lock: connections kept between two polls */
+    int most;                /* how many of both this child may have; set at its start */
     atomic_int draining;
 } waits = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -39,10 +41,26 @@ void rt_waits_most(int most)
     waits.most = most;
 }
 
+int rt_waits_room(void)
+{
+    return waits.parked + waits.resting < waits.most;
+}
+
+void rt_waits_rest(int change)
+{
+    waits.resting += change;
+}
+
+/* A process for each poll, and more processes than are counted: one in three parks none. */
+static int is_kept_free(void)
+{
+    return rt_bell_child() < 0 && rt_places_get()->threads == 1 && getpid() % 3 == 0;
+}
+
 /* Under lock: polls that come at once must not all find the last place free. */
 static int admits(void)
 {
-    return waits.parked < waits.most && rt_bell_parked_total() < rt_conf()->max_parked;
+    return rt_waits_room() && rt_bell_parked_total() < rt_conf()->max_parked && !is_kept_free();
 }
 
 /* Under lock */

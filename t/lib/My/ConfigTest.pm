@@ -14,8 +14,10 @@ my $stage = $ENV{TEST_STAGE};
 my $count = 0;
 
 # Lines for the main server, behind the LoadModules of the suite. Returns (accepted, output).
+# $opt{files}: how many files httpd may have open.
 sub config_test {
-    my $lines = shift;
+    my ($lines, %opt) = @_;
+    my $limit = $opt{files} ? "prlimit --nofile=$opt{files} " : '';
     my $file = sprintf '%s/configtest.%d.%d.conf', $stage, $$, $count++;
     open my $fh, '>', $file or die "$file: $!";
     print $fh <<"CONF";
@@ -30,7 +32,7 @@ $lines
 CONF
     close $fh;
     my $httpd = Apache::TestConfig->thaw->{vars}{httpd};
-    my $output = `$httpd -t -f $file 2>&1`;
+    my $output = `$limit$httpd -t -f $file 2>&1`;
     my $accepted = $? == 0;
     unlink $file;
     return ($accepted, $output);

@@ -126,7 +126,8 @@ sub suites_httpd {
     return Apache::TestConfig->thaw->{vars}{httpd};
 }
 
-# Returns once it answers; dies with its log when it does not. $opt{env}: for its environment.
+# Returns once it answers; dies with its log when it does not. $opt{env}: for its environment;
+# $opt{files}: how many it may have open, as a process.
 sub start {
     my ($self, %opt) = @_;
     my $dir = $self->{dir};
@@ -137,7 +138,8 @@ sub start {
         %ENV = (%ENV, %{ $opt{env} // {} });
         open STDOUT, '>>', "$dir/output";
         open STDERR, '>&', \*STDOUT;
-        exec $httpd, '-f', "$dir/httpd.conf", '-DFOREGROUND' or POSIX::_exit(127);
+        exec +($opt{files} ? ('prlimit', "--nofile=$opt{files}") : ()), $httpd, '-f', "$dir/httpd.conf", '-DFOREGROUND'
+            or POSIX::_exit(127);
     }
     my $end = Time::HiRes::time() + 60;
     until ($self->answers) {
