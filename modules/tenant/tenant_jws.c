@@ -29,7 +29,7 @@ const char *tenant_reason_name(tenant_reason reason)
 {
     static const char *const names[] = { "ok",       "missing", "malformed", "algorithm",
                                          "key",      "signature", "issuer",  "audience",
-                                         "expired",  "not_yet_valid", "claims" };
+                                         "expired",  "not_yet_valid", "claims",   "revoked" };
 
     return names[reason];
 }

@@ -29,7 +29,8 @@ typedef enum tenant_reason {
     TENANT_AUDIENCE,
     TENANT_EXPIRED,
     TENANT_NOT_YET_VALID,
-    TENANT_CLAIMS
+    TENANT_CLAIMS,
+    TENANT_REVOKED
 } tenant_reason;
 
 /** The reason as a 401's details.reason says it. */

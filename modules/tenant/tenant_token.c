@@ -21,8 +21,8 @@ int tenant_role_ok(const char *text)
     return len && len <= TENANT_ROLE_MAX && !text[len];
 }
 
-/* A session id: visible ASCII, so that it can stand in a log line and a key. */
-static int session_ok(const char *text)
+/* Visible ASCII, so that it can stand in a log line and a key. */
+int tenant_session_ok(const char *text)
 {
     apr_size_t i;
 
@@ -192,7 +192,7 @@ static tenant_reason read_caller(tenant_claims *claims, apr_pool_t *p, const jso
     if (org ? !id_of(org, &claims->org) : strcmp(role, "admin") != 0) {
         return TENANT_CLAIMS;
     }
-    if (session && (!json_is_string(session) || !session_ok(json_string_value(session)))) {
+    if (session && (!json_is_string(session) || !tenant_session_ok(json_string_value(session)))) {
         return TENANT_CLAIMS;
     }
     claims->role = apr_pstrdup(p, role);

@@ -48,10 +48,14 @@ typedef struct tenant_claims {
     int all_properties;
     apr_time_t issued;              /**< 0: not said */
     apr_time_t expires;
+    apr_uint64_t revision;          /**< of the revocations that they passed (tenant_revoke.c) */
 } tenant_claims;
 
 /** @return whether text could be a role: 1..TENANT_ROLE_MAX of letters, digits, '_', '-', '.' */
 int tenant_role_ok(const char *text);
+
+/** @return whether text could be a session: 1..TENANT_SESSION_MAX of visible ASCII */
+int tenant_session_ok(const char *text);
 
 /**
  * Verify.
