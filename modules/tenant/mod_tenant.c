@@ -12,10 +12,12 @@ static void hooks(apr_pool_t *p)
     tenant_request_register(p);
     tenant_edge_register(p);
     tenant_ingress_register(p);
+    tenant_revoke_register(p);
     tenant_identity_register(p);
     tenant_external_register(p);
     tenant_authz_register(p);
     tenant_problem_register(p);
+    tenant_revoke_handler_register(p);
     tenant_egress_register(p);
     tenant_log_register(p);
 }

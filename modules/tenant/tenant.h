@@ -13,6 +13,7 @@
 #include "og_log.h"
 #include "tenant_key.h"
 #include "tenant_keys.h"
+#include "tenant_revocations.h"
 #include "tenant_token.h"
 
 extern module AP_MODULE_DECLARE_DATA tenant_module;
@@ -31,7 +32,12 @@ typedef struct tenant_server_conf {
     apr_array_header_t *trusted;    /**< tenant_edge; NULL: unset */
     const tenant_secret *secret;    /**< TenantKeySecret: NULL: unset */
     const tenant_secret *previous;
+    apr_int64_t revocations;        /**< the main server's: TenantRevocations; OG_UNSET */
+    apr_interval_time_t revocation_life; /**< … TenantRevocationLife; OG_UNSET */
 } tenant_server_conf;
+
+#define TENANT_REVOCATIONS_DEFAULT     65536
+#define TENANT_REVOCATION_LIFE_DEFAULT apr_time_from_sec(86400)
 
 /** The directives that take an identity from another authentication module. */
 typedef enum tenant_external {
@@ -94,8 +100,16 @@ void tenant_edge_register(apr_pool_t *p);
 const tenant_identity *tenant_identity_get(const request_rec *r);
 /** From now on the request is this caller's. @return OK or an HTTP status */
 int tenant_assume(request_rec *r, const tenant_claims *claims);
+/** Holds claims against the revocations since claims->revision. @return OK and *reason (TENANT_OK,
+ * TENANT_REVOKED), or HTTP_SERVICE_UNAVAILABLE */
+int tenant_hold_against(request_rec *r, tenant_claims *claims, tenant_reason *reason);
 /** Whether a role that was granted no properties one by one holds all (TenantAllPropertiesRoles). */
 int tenant_holds_all(const tenant_dir_conf *conf, const char *role);
+
+/* tenant_revoke.c */
+/** Whether a token is refused by a revocation that came after *revision.
+ * @return 1; 0, and *revision moved on; or -1, when that could not be found out in time */
+int tenant_revoke_look(const tenant_holder *whose, apr_time_t issued, apr_uint64_t *revision);
 
 /* tenant_external.c */
 int tenant_external_is_on(const tenant_dir_conf *conf);
@@ -104,6 +118,8 @@ void tenant_external_register(apr_pool_t *p);
 /* Each other noun registers its own hooks. */
 void tenant_identity_register(apr_pool_t *p);
 void tenant_authz_register(apr_pool_t *p);
+void tenant_revoke_register(apr_pool_t *p);
+void tenant_revoke_handler_register(apr_pool_t *p);
 void tenant_ingress_register(apr_pool_t *p);
 void tenant_egress_register(apr_pool_t *p);
 void tenant_problem_register(apr_pool_t *p);

@@ -13,6 +13,8 @@
 #include "rest_kept.h"
 
 #define MAX_BODY_LIMIT (APR_INT64_C(1) << 40)
+#define REVOCATIONS_MIN 16
+#define REVOCATION_LIFE_MAX apr_time_from_sec(APR_INT64_C(366) * 86400)
 
 static const char *const claim_words[TENANT_CLAIMS_COUNT] = { "org", "user", "role", "properties",
                                                               "session" };
@@ -52,7 +54,11 @@ void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
 
 void *tenant_server_create(apr_pool_t *p, server_rec *s)
 {
-    return apr_pcalloc(p, sizeof(tenant_server_conf));
+    tenant_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->revocations = OG_UNSET;
+    conf->revocation_life = OG_UNSET;
+    return conf;
 }
 
 void *tenant_server_merge(apr_pool_t *p, void *basev, void *addv)
@@ -67,6 +73,9 @@ void *tenant_server_merge(apr_pool_t *p, void *basev, void *addv)
         conf->secret = add->secret;
         conf->previous = add->previous;
     }
+    conf->revocations = add->revocations != OG_UNSET ? add->revocations : base->revocations;
+    conf->revocation_life = add->revocation_life != OG_UNSET ? add->revocation_life
+                                                             : base->revocation_life;
     return conf;
 }
 
@@ -273,6 +282,29 @@ static const char *add_trusted_edge(cmd_parms *cmd, void *dummy, const char *arg
     return NULL;
 }
 
+/* One table serves all servers. */
+static const char *main_server(cmd_parms *cmd, const char *wrong)
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (context) {
+        return context;
+    }
+    return wrong ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", wrong, NULL) : NULL;
+}
+
+static const char *set_revocations(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    return main_server(cmd, og_arg_int(cmd->temp_pool, arg, REVOCATIONS_MIN, TENANT_REVOCATIONS_MAX,
+                                       &active(cmd)->revocations));
+}
+
+static const char *set_revocation_life(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    return main_server(cmd, og_arg_span(cmd->temp_pool, arg, apr_time_from_sec(1),
+                                        REVOCATION_LIFE_MAX, &active(cmd)->revocation_life));
+}
+
 static int same_trust(const tenant_server_conf *a, const tenant_server_conf *b)
 {
     int a_count = a->trusted ? a->trusted->nelts : 0, b_count = b->trusted ? b->trusted->nelts : 0;
@@ -393,5 +425,9 @@ const command_rec tenant_cmds[] = {
                    "file:PATH of the secret of partition keys, and of the one before"),
     AP_INIT_ITERATE("TenantTrustedEdge", add_trusted_edge, NULL, RSRC_CONF,
                     "Addresses of peers that get internal headers, or none"),
+    AP_INIT_TAKE1("TenantRevocations", set_revocations, NULL, RSRC_CONF,
+                  "How many revocations are kept one by one"),
+    AP_INIT_TAKE1("TenantRevocationLife", set_revocation_life, NULL, RSRC_CONF,
+                  "For how long each is: as long as tokens live"),
     { NULL }
 };

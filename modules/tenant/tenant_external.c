@@ -153,6 +153,7 @@ static int identify(request_rec *r)
     const char *type = ap_auth_type(r);
     tenant_reason reason;
     tenant_claims claims;
+    int rc;
 
     if (!tenant_external_is_on(conf) || !r->user || tenant_identity_get(r)
         || (type && !strcasecmp(type, TENANT_AUTH_TYPE))) {
@@ -164,6 +165,10 @@ static int identify(request_rec *r)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     reason = read_caller(&claims, r, conf);
+    rc = reason == TENANT_OK ? tenant_hold_against(r, &claims, &reason) : OK;
+    if (rc != OK) {
+        return rc;
+    }
     if (reason != TENANT_OK) {
         tenant_request_of(r)->reason = reason;
         ap_note_auth_failure(r);

@@ -53,7 +53,21 @@ int tenant_assume(request_rec *r, const tenant_claims *claims)
     identity->all_properties = claims->all_properties;
     identity->issued = claims->issued;
     identity->expires = claims->expires;
+    identity->revision = claims->revision;
     tenant_request_of(r)->identity = identity;
+    return OK;
+}
+
+int tenant_hold_against(request_rec *r, tenant_claims *claims, tenant_reason *reason)
+{
+    tenant_holder whose = { claims->org, claims->user, claims->session };
+    int refused = tenant_revoke_look(&whose, claims->issued, &claims->revision);
+
+    if (refused < 0) {
+        apr_table_setn(r->err_headers_out, "Retry-After", "1");
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    *reason = refused ? TENANT_REVOKED : TENANT_OK;
     return OK;
 }
 
@@ -136,16 +150,19 @@ static void fill_rules(tenant_rules *rules, apr_pool_t *p, const tenant_dir_conf
     rules->all_properties_roles = all_properties_roles(p, conf);
 }
 
-static tenant_reason verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
-                            const char *token)
+/* The token's own word, then that of who revoked it since: also of claims that were verified before,
+ * which then pass without a look until the next revocation.
+ * @return OK and *reason, or an HTTP status */
+static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
+                  const char *token, tenant_reason *reason)
 {
     tenant_keys_version *version = conf->jwks ? tenant_keys_borrow(conf->jwks, r->server) : NULL;
     const tenant_keyset *sets[3] = { NULL, NULL, NULL };
     unsigned char key[TENANT_CACHE_KEY];
     apr_time_t now = og_clock_wall();
-    tenant_reason reason = TENANT_OK;
+    apr_uint64_t revision = APR_UINT64_MAX; /* none that is in the cache */
     tenant_rules rules;
-    int count = 0, cacheable;
+    int count = 0, cacheable, rc = OK;
 
     if (version) {
         sets[count++] = version->set;
@@ -155,17 +172,24 @@ static tenant_reason verify(tenant_claims *claims, request_rec *r, const tenant_
     }
     cacheable = verified && strlen(token) <= TENANT_TOKEN_MAX
                 && cache_key(key, conf, version, token);
-    if (!cacheable || !tenant_cache_get(verified, key, now, claims, r->pool)) {
+    if (cacheable && tenant_cache_get(verified, key, now, claims, r->pool)) {
+        *reason = TENANT_OK;
+        revision = claims->revision;
+    }
+    else {
         fill_rules(&rules, r->pool, conf);
-        reason = tenant_token_verify(claims, r->pool, token, strlen(token), sets, &rules, now);
-        if (cacheable && reason == TENANT_OK) {
-            tenant_cache_put(verified, key, now, claims);
-        }
+        *reason = tenant_token_verify(claims, r->pool, token, strlen(token), sets, &rules, now);
     }
     if (version) {
         tenant_keys_return(conf->jwks, version);
     }
-    return reason;
+    if (*reason == TENANT_OK) {
+        rc = tenant_hold_against(r, claims, reason);
+    }
+    if (rc == OK && *reason == TENANT_OK && cacheable && claims->revision != revision) {
+        tenant_cache_put(verified, key, now, claims);
+    }
+    return rc;
 }
 
 static int refuse(request_rec *r, tenant_reason reason)
@@ -205,8 +229,9 @@ static int authenticate(request_rec *r)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     reason = find_token(r, &token);
-    if (reason == TENANT_OK) {
-        reason = verify(&claims, r, conf, token);
+    rc = reason == TENANT_OK ? verify(&claims, r, conf, token, &reason) : OK;
+    if (rc != OK) {
+        return rc;
     }
     if (reason != TENANT_OK) {
         return refuse(r, reason);

@@ -50,6 +50,12 @@ my @wrong = (
     ['TenantTrustedEdge 10.0.0.0/33',               qr/TenantTrustedEdge: expected an address/],
     ['TenantTrustedEdge 10.0.0.256',                qr/TenantTrustedEdge: expected an address/],
     ['<Location /x>' . "\nTenantTrustedEdge 10.0.0.1\n</Location>", qr/TenantTrustedEdge not allowed here|not allowed in/],
+    (map { ["TenantRevocations $_", qr/TenantRevocations: expected a whole number from 16 to 200000, not "/] }
+        qw(0 -1 15 200001 1e3 16x 9223372036854775808), '" 16"'),
+    (map { ["TenantRevocationLife $_", qr/TenantRevocationLife: expected /] }
+        qw(0 -1 500ms 367d 1e3 1y 9223372036854775808), '" 5"'),
+    (map { [$vhosts->([1, 'a', "$_ 60"]), qr/$_ cannot occur within <VirtualHost>/] } qw(TenantRevocations TenantRevocationLife)),
+    ["<Location /x>\nTenantRevocations 16\n</Location>", qr/TenantRevocations not allowed here|not allowed in/],
     ["<Location /x>\nRequire tenant-org 07\n</Location>", qr/Require tenant-org: expected ids/],
     ["<Location /x>\nRequire tenant-role\n</Location>", qr/expected at least one role/],
     ["<Location /x>\nRequire tenant-role a,b\n</Location>", qr/expected names of roles/],
@@ -63,6 +69,8 @@ my @right = (
     "TenantKeySecret file:$conf/hs256.secret file:$conf/hs384.secret\n$good",
     "TenantMaxBody 64K\nTenantAllPropertiesRoles none\nTenantProblemBase https://x.test/p/\n",
     join('', map { "Tenant$_ \"%{env:X_$_}\"\n" } qw(Org User Role Properties Expires)),
+    "TenantRevocations 16\nTenantRevocationLife 1s",
+    "TenantRevocations 200000\nTenantRevocationLife 366d",
     'TenantTrustedEdge 10.0.0.1 10.1.0.0/16 fd00::/8 ::1',
     $vhosts->([1, 'a', 'TenantTrustedEdge 10.0.0.1 10.0.0.2'], [1, 'b', 'TenantTrustedEdge 10.0.0.2 10.0.0.1']),
     $vhosts->([1, 'a', 'TenantTrustedEdge 10.0.0.1'], [2, 'b', 'TenantTrustedEdge none']),
