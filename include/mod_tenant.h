@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file  mod_tenant.h
- * @brief What mod_tenant offers the other modules: who calls, who does no more, and the last word on
- *        headers
+ * @brief What mod_tenant offers the other modules: who calls, who no longer may, and the last word
+ *        on headers
  *
  * All of it is optional functions and two optional hooks: a module that finds them absent goes on
  * without (architecture.md, "Who may know whom"). Retrieve in an optional_fn_retrieve hook.
@@ -74,8 +74,8 @@ typedef struct tenant_revocation {
 } tenant_revocation;
 
 /**
- * Revoke. It holds on this host when it returns, in all processes; hooks (session_revoked) have run.
- * Any thread, no request needed. Repeating it does no harm.
+ * Revoke. When it returns it holds in all processes of this host, and the hooks (session_revoked)
+ * have run. Any thread, no request needed. Repeating it does no harm.
  * @return APR_EINVAL: past its bounds; APR_TIMEUP: the table's lock was not to be had, try again;
  *         APR_ENOTIMPL: there is no table (before the configuration is complete)
  */
@@ -119,8 +119,8 @@ APR_DECLARE_EXTERNAL_HOOK(tenant, TENANT, int, egress, (request_rec *r, int trus
 
 /**
  * Optional hook, run by tenant_session_revoke() in the process and thread that called it, once the
- * revocation holds: wake who waits, send it on. issued_before is what it came to, never 0. Return OK;
- * must not block. Register with
+ * revocation holds: wake who waits, send it on. issued_before is what it came to, never 0. Return
+ * OK; must not block. Register with
  * APR_OPTIONAL_HOOK(tenant, session_revoked, fn, NULL, NULL, APR_HOOK_MIDDLE).
  */
 APR_DECLARE_EXTERNAL_HOOK(tenant, TENANT, int, session_revoked, (const tenant_revocation *what))

@@ -93,14 +93,21 @@ void rt_places_register(apr_pool_t *p);
 /* How long the MPM lets a poll of this server wait: longer it closes the connection. */
 apr_interval_time_t rt_places_longest(const server_rec *s);
 
+/* The domains that are named, by number from 0; NULL beyond the last. */
+const char *rt_domain_at(int n);
+
 /* rt_segment.c: the shared memory and who may touch what in it */
 
 #define RT_WAKE_BUCKETS 32
 
+/* In a key that is rung: there is more than news, and who lingers is to look as well. Keys of tabs have
+ * it always, those of orgs when somebody was revoked. */
+#define RT_URGENT (APR_UINT64_C(1) << 63)
+
 /* Where an org of a domain lives. */
 typedef struct rt_place {
     int shard;         /* its partition (decisions.md 27) */
-    apr_uint64_t key;  /* keyed hash of both: whom to ring */
+    apr_uint64_t key;  /* keyed hash of both, without RT_URGENT, not 0: whom to ring */
     rt_ring_key whose;
 } rt_place;
 
@@ -114,7 +121,7 @@ typedef struct rt_shard {
 /* Counters of all children since the segment was made. */
 typedef struct rt_counters {
     atomic_ullong published, duplicates, refused;
-    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced, given_back;
+    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced, given_back, revoked;
     atomic_ullong wake[RT_WAKE_BUCKETS]; /* by log2 of microseconds from publish to write */
 } rt_counters;
 
@@ -185,7 +192,9 @@ typedef struct rt_wait {
     apr_uint64_t key;
     apr_uint64_t tab;               /* rt_segment_tab(); 0: none */
     int counted;                    /* under the table's lock: in the store's who-waits, too */
-    void (*ring)(struct rt_wait *); /* there is news; under the table's lock, so it must not block */
+    /* There is news, or with urgent something to look at even for one that lingers; under the table's
+     * lock, so it must not block */
+    void (*ring)(struct rt_wait *, int urgent);
 } rt_wait;
 
 /* Join those who wait for wait->key and wait->tab; 0 where no more may be parked. */
@@ -262,6 +271,9 @@ int rt_query_read(request_rec *r, const tenant_identity *caller, rt_query *query
 
 /* Whether the caller may see, and asked for, an event. */
 int rt_query_wants(const rt_query *query, const tenant_identity *caller, const rt_record *record);
+
+/* rt_revoked.c: polls of callers who are revoked while they wait */
+void rt_revoked_register(apr_pool_t *p);
 
 /* rt_subscribe.c, rt_legacy.c, rt_publish.c, rt_metrics.c: the handlers */
 void rt_subscribe_register(apr_pool_t *p);

@@ -157,6 +157,11 @@ apr_interval_time_t rt_config_longest_poll(const server_rec *s)
     return whole->domain && usual > urls ? usual : urls;
 }
 
+const char *rt_domain_at(int n)
+{
+    return n < domain_count ? domains[n] : NULL;
+}
+
 static const char *complaint(cmd_parms *cmd, const char *problem)
 {
     return problem ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", problem, NULL) : NULL;

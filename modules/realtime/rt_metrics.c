@@ -43,6 +43,7 @@ static void write_totals(og_jsonw *w)
     write_count(w, "gone", &counters->gone);
     write_count(w, "replaced", &counters->replaced);
     write_count(w, "buffersGivenBack", &counters->given_back);
+    write_count(w, "revoked", &counters->revoked);
     /* element n: wakes that took less than 2^(n+1) microseconds from publish to write */
     og_jsonw_name(w, "wakeMicrosLog2");
     og_jsonw_begin(w, '[');

@@ -25,7 +25,7 @@ typedef struct cond_wait {
 static pthread_condattr_t monotonic;
 static atomic_int asleep, streams; /* the second: of them those over HTTP/2 */
 
-static void ring(rt_wait *wait)
+static void ring(rt_wait *wait, int urgent)
 {
     cond_wait *own = (cond_wait *)wait;
 
@@ -91,7 +91,8 @@ static rt_look park(rt_poll *poll)
     }
     rt_poll_stop_waiting(poll);
     if (rt_poll_lingers(poll, look, &last)) {
-        while (og_clock_mono() < last && !rt_waits_draining()) {
+        while (og_clock_mono() < last && !rt_waits_draining()
+               && rt_revoked_look(poll, RT_NOTHING) == RT_NOTHING) {
             sleep_until(own, last);
         }
         rt_poll_look(poll, 0); /* whatever it comes to: there is something to say already */

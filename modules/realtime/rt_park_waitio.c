@@ -89,11 +89,11 @@ static void rouse(parking *own)
 }
 
 /* News: who lingers has some already, and looks when its time has come */
-static void ring(rt_wait *wait)
+static void ring(rt_wait *wait, int urgent)
 {
     parking *own = (parking *)wait;
 
-    if (own->state != PARKED || !own->lingers) {
+    if (urgent || own->state != PARKED || !own->lingers) {
         rouse(own);
     }
 }
@@ -172,7 +172,7 @@ static int answer(parking *own)
     apr_time_t until;
 
     own->look = own->lingers && own->timer.at > og_clock_mono() && !rt_waits_draining()
-                    ? RT_NOTHING
+                    ? rt_revoked_look(poll, RT_NOTHING)
                     : rt_poll_look(poll, !own->lingers);
     if (own->lingers && own->look != RT_NOTHING) {
         own->look = RT_ANSWER; /* whatever this look came to: there was something to say before */

@@ -16,6 +16,7 @@ rt_poll *rt_poll_make(request_rec *r, const tenant_identity *caller)
 
     poll->r = r;
     poll->caller = caller;
+    poll->revision = caller->revision;
     poll->gap = RT_GAP_NONE;
     poll->began = og_clock_mono();
     poll->found = apr_palloc(r->pool, (apr_size_t)rt_conf()->buffer_size * sizeof(*poll->found));
@@ -142,7 +143,7 @@ rt_look rt_poll_look(rt_poll *poll, int stay)
     if (children) {
         rt_bell_ring(children, poll->tab);
     }
-    return result;
+    return rt_revoked_look(poll, result);
 }
 
 void rt_poll_stop_waiting(rt_poll *poll)
@@ -327,8 +328,12 @@ int rt_poll_answer(rt_poll *poll, rt_look look)
     rt_counters *counters = rt_segment_counters();
     int rc = OK;
 
+    look = rt_revoked_look(poll, look);
     if (look == RT_LATE) {
         rc = unavailable(poll);
+    }
+    else if (look == RT_REVOKED) {
+        rc = rt_revoked_send(poll);
     }
     else if (look == RT_GONE) {
         atomic_fetch_add(&counters->gone, 1);

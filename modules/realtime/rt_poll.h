@@ -19,12 +19,14 @@ typedef enum {
     RT_FULL,    /* nothing, and no place to wait */
     RT_LATE,    /* the store was not to be had */
     RT_REPLACED,/* a newer poll of its tab is there */
-    RT_GONE     /* the client is */
+    RT_GONE,    /* the client is */
+    RT_REVOKED  /* the caller was revoked since it was verified */
 } rt_look;
 
 struct rt_poll {
     request_rec *r;
     const tenant_identity *caller;
+    apr_uint64_t revision;     /* of the revocations that the caller passed */
     rt_query query;
     rt_place place;
     rt_start start;
@@ -62,6 +64,13 @@ int rt_poll_lingers(const rt_poll *poll, rt_look look, apr_time_t *until);
 
 /* Answer and log. The response is in the output filters afterwards. @return the handler's result */
 int rt_poll_answer(rt_poll *poll, rt_look look);
+
+/* rt_revoked.c: what a look came to, unless the caller was revoked: then nothing that it found is for
+ * them. Cheap: mostly the comparison of two numbers. */
+rt_look rt_revoked_look(rt_poll *poll, rt_look look);
+
+/* Send what a poll of theirs is answered. @return the handler's result */
+int rt_revoked_send(rt_poll *poll);
 
 /* A number of milliseconds or seconds between two, both included. */
 int rt_poll_jitter(int from, int to);

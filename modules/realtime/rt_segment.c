@@ -22,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 6
+#define LAYOUT 7
 
 /* Slots of a shard that one second of a child looks through for idle ones: some microseconds */
 #define GIVE_BACK 256
@@ -159,7 +159,8 @@ int rt_segment_place(rt_place *place, const char *domain, apr_int64_t org)
     place->shard = rt_cursor_partition(org);
     pair[0] = apr_siphash24(domain, strlen(domain), shared->seed);
     pair[1] = (apr_uint64_t)org;
-    place->key = apr_siphash24(pair, sizeof(pair), shared->seed);
+    place->key = apr_siphash24(pair, sizeof(pair), shared->seed) & ~RT_URGENT;
+    place->key += !place->key; /* 0 would ring all */
     return place->shard >= 0;
 }
 
@@ -170,7 +171,7 @@ apr_uint64_t rt_segment_tab(const rt_place *place, apr_int64_t user, const char 
     parts[0] = place->key;
     parts[1] = (apr_uint64_t)user;
     parts[2] = apr_siphash24(tab, strlen(tab), shared->seed);
-    return apr_siphash24(parts, sizeof(parts), shared->seed) | 1; /* 0 would be no tab */
+    return apr_siphash24(parts, sizeof(parts), shared->seed) | RT_URGENT;
 }
 
 static int lock_within(int shard, rt_shard *locked, apr_interval_time_t within)

@@ -149,20 +149,21 @@ apr_uint16_t rt_waits_counted(apr_uint64_t key)
 
 void rt_waits_ring(apr_uint64_t key)
 {
-    apr_uint64_t first = key ? key % GROUPS : 0, last = key ? first : GROUPS - 1, i;
+    apr_uint64_t org = key & ~RT_URGENT, first = org % GROUPS, last = key ? first : GROUPS - 1, i;
+    int urgent = !key || key != org;
     rt_wait *wait;
 
     pthread_mutex_lock(&waits.lock);
     for (i = first; i <= last; i++) {
         for (wait = waits.groups[i]; wait; wait = wait->next) {
-            if (!key || wait->key == key) {
-                wait->ring(wait);
+            if (!key || wait->key == org) {
+                wait->ring(wait, urgent);
             }
         }
     }
     for (wait = key ? waits.tabs[key % GROUPS] : NULL; wait; wait = wait->tab_next) {
         if (wait->tab == key) {
-            wait->ring(wait);
+            wait->ring(wait, urgent);
         }
     }
     pthread_mutex_unlock(&waits.lock);

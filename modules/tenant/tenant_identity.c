@@ -150,8 +150,8 @@ static void fill_rules(tenant_rules *rules, apr_pool_t *p, const tenant_dir_conf
     rules->all_properties_roles = all_properties_roles(p, conf);
 }
 
-/* The token's own word, then that of who revoked it since: also of claims that were verified before,
- * which then pass without a look until the next revocation.
+/* The token's own word, then that of who revoked it since. Claims that were verified before are held
+ * against revocations as well, and then pass without a look until there is another.
  * @return OK and *reason, or an HTTP status */
 static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
                   const char *token, tenant_reason *reason)

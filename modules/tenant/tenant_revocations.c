@@ -15,7 +15,7 @@
 
 #define FLOORS  4096
 #define BUCKETS 65536
-#define SLOTS   (TENANT_REVOCATIONS_MAX + 1) /* one more, to move an entry to the end of a full ring */
+#define SLOTS   (TENANT_REVOCATIONS_MAX + 1) /* one more, to move an entry in a full ring */
 
 /* Entries that one revocation moves, and past ones that it clears away: it holds a lock */
 #define MOVES_MAX   64

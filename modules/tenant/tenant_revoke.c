@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Revocation on this host: the table of tenant_revocations.h in shared memory that outlives graceful
- * restarts and the death of any child, and what mod_tenant.h offers around it.
+/* Revocation on this host: the table of tenant_revocations.h in shared memory, which outlives
+ * graceful restarts and the death of any child, and what mod_tenant.h offers around it.
  *
  *     og_shm_head | lock | tenant_revocations
  *
  * lock (robust) guards the table but for its revisions, which are read without it: a request whose
  * token passed at this revision, which nearly all did, takes no lock. It is held for a few reads or
- * stores, never across I/O or hooks. Who can't have it in time is refused, not served. The segment is
- * always of the same size, so that no change of TenantRevocations makes a new, empty one. */
+ * stores, never across I/O or hooks. Who can't have it in time is refused, not served. The segment
+ * is always of the same size, so that no change of TenantRevocations makes a new, empty one. */
 #include "tenant.h"
 
 #include <errno.h>
@@ -144,8 +144,8 @@ static apr_status_t tenant_session_revoke(const tenant_revocation *what)
     og_lock_give(&shared->lock);
     if (early && is_worth_a_line()) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf, OGLOGNO(1030)
-                     "%u revocations are kept, and there are more: the oldest now refuse all tokens "
-                     "of their organisations that are as old (TenantRevocations, "
+                     "%u revocations are kept, and there are more: the oldest now refuse all "
+                     "tokens of their organisations that are as old (TenantRevocations, "
                      "TenantRevocationLife)", limit);
     }
     tenant_run_session_revoked(&done);
