@@ -227,7 +227,9 @@ int tenant_revocations_add(tenant_revocations *table, const tenant_holder *whose
     if (known) {
         known->again = 1;
         raise_to(&known->until, until);
+        og_hooks_crash_point();
         raise_to(&known->before, before);
+        og_hooks_crash_point();
     }
     else {
         early = make_room(table, now, limit);
