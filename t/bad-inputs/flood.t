@@ -106,7 +106,7 @@ $mark = log_mark();
 $began = time;
 unlink $file or die "$file: $!";
 @wrong = ();
-refused('key', map { unknown() } 1 .. BATCH) while time < $began + 2.5;
+refused('key', map { unknown() } 1 .. BATCH) while time < $began + 1.5;
 is_deeply \@wrong, [], 'without the file unknown keys are refused as well';
 reads_at_most('a file that is gone', $mark, 'OG1000', 1);
 ok is_served(), 'and known ones are let in';

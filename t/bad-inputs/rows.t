@@ -32,10 +32,11 @@ for my $file (sort glob "$FindBin::Bin/*.jsonl") {
     my @rows = Rows::load($file);
     my ($mark, $children) = (Logs::mark(), children());
     expect_error(map { $_->{logged} // () } @rows);
+    my %begun = map { $_->{id} => Rows::start($_) } grep { $_->{beside} } @rows;
     my %seen;
     for my $row (@rows) {
         my $before = Logs::mark();
-        my @bad = Rows::run($row);
+        my @bad = $row->{beside} ? Rows::finish($row, $begun{ $row->{id} }) : Rows::run($row);
         push @bad, 'the id is used twice' if $seen{ $row->{id} }++;
         push @bad, "no line of the log matches $row->{logged}"
             if $row->{logged} && Logs::errors($before) !~ /$row->{logged}/;

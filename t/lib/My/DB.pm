@@ -33,13 +33,14 @@ sub value {
 }
 
 # The value of a statement, or of the last of several, through one psql that stays: for those who ask
-# often.
+# often. One a process: a child does not share its parent's.
 my ($to_psql, $from_psql, $asked);
 sub quick {
     my $statement = shift;
-    if (($asked // '') ne dsn()) {
+    if (($asked // '') ne "$$ " . dsn()) {
         local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
-        open2($from_psql, $to_psql, 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', $asked = dsn());
+        open2($from_psql, $to_psql, 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', dsn());
+        $asked = "$$ " . dsn();
     }
     syswrite $to_psql, "$statement;\n\\echo =\n" or die "psql: $!";
     my $value;
