@@ -6,6 +6,7 @@
 
 #include "mod_realtime_lp.h"
 #include "mod_tenant.h"
+#include "og_histogram.h"
 #include "og_json.h"
 #include "og_log.h"
 #include "rest_problem.h"
@@ -98,8 +99,6 @@ const char *rt_domain_at(int n);
 
 /* rt_segment.c: the shared memory and who may touch what in it */
 
-#define RT_WAKE_BUCKETS 32
-
 /* In a key that is rung: there is more than news, and who lingers is to look as well. Keys of tabs have
  * it always, those of orgs when somebody was revoked. */
 #define RT_URGENT (APR_UINT64_C(1) << 63)
@@ -120,9 +119,9 @@ typedef struct rt_shard {
 
 /* Counters of all children since the segment was made. */
 typedef struct rt_counters {
-    atomic_ullong published, duplicates, refused;
+    atomic_ullong published, duplicates, late, too_large;
     atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced, given_back, revoked;
-    atomic_ullong wake[RT_WAKE_BUCKETS]; /* by log2 of microseconds from publish to write */
+    og_histogram wake; /* microseconds from publish to write */
 } rt_counters;
 
 void rt_segment_register(apr_pool_t *p);
@@ -157,6 +156,9 @@ rt_cursor_verdict rt_segment_read_cursor(rt_cursor *cursor, const char *text,
                                          const rt_place *place);
 rt_counters *rt_segment_counters(void);
 
+/* How full the stores are, one after the other: 1, or 0 when a lock was not to be had in time. */
+int rt_segment_usage(rt_ring_usage *sum);
+
 /* rt_bell.c: doorbells, one a child */
 
 /* This child's number, or -1 when all are taken: its polls look for themselves. */
@@ -173,7 +175,14 @@ void rt_bell_owe(int shard);
 
 /* Polls parked in all children. */
 apr_int64_t rt_bell_parked_total(void);
-void rt_bell_parked(int change);
+void rt_bell_parked(int change, int in_thread);
+
+/* What a child has parked: 1, or 0 where there is none of that number. */
+typedef struct rt_bell_parking {
+    int pid, waitio, condvar;
+} rt_bell_parking;
+
+int rt_bell_look(int child, rt_bell_parking *parking);
 
 typedef struct rt_bell rt_bell;
 apr_size_t rt_bell_size(void);
@@ -192,6 +201,7 @@ typedef struct rt_wait {
     apr_uint64_t key;
     apr_uint64_t tab;               /* rt_segment_tab(); 0: none */
     int counted;                    /* under the table's lock: in the store's who-waits, too */
+    int in_thread;                  /* it holds one */
     /* There is news, or with urgent something to look at even for one that lingers; under the table's
      * lock, so it must not block */
     void (*ring)(struct rt_wait *, int urgent);
@@ -298,7 +308,6 @@ int rt_method_not_allowed(request_rec *r, const char *allow);
 void rt_data_write(og_jsonw *w, const json_t *value);
 
 /* rt_log.c: P§1's lines */
-void rt_log_poll(request_rec *r, const tenant_identity *caller, const char *failure, int events,
-                 apr_time_t began);
+void rt_log_poll(const rt_poll *poll);
 
 #endif /* RT_H */

@@ -28,7 +28,8 @@
 struct rt_bell {
     pthread_mutex_t owner;
     int used;                      /* under owner: not emptied since somebody had it */
-    atomic_int parked;
+    atomic_int pid;                /* whose; 0: nobody's */
+    atomic_int parked, in_threads; /* the second: of them those that hold one */
     pthread_mutex_t lock;
     apr_uint32_t count;            /* under lock; NEWS_MAX + 1: too many, look at all */
     apr_uint64_t news[NEWS_MAX];   /* under lock: keys */
@@ -94,11 +95,22 @@ apr_int64_t rt_bell_parked_total(void)
     return sum;
 }
 
-void rt_bell_parked(int change)
+void rt_bell_parked(int change, int in_thread)
 {
     if (self >= 0) {
         atomic_fetch_add(&bells[self].parked, change);
+        atomic_fetch_add(&bells[self].in_threads, in_thread ? change : 0);
     }
+}
+
+int rt_bell_look(int child, rt_bell_parking *parking)
+{
+    int all = atomic_load(&bells[child].parked);
+
+    parking->pid = atomic_load(&bells[child].pid);
+    parking->condvar = atomic_load(&bells[child].in_threads);
+    parking->waitio = all > parking->condvar ? all - parking->condvar : 0;
+    return parking->pid != 0;
 }
 
 /* 1: held. A holder that died may have left a list that lacks a key: then all are looked at. */
@@ -185,6 +197,8 @@ static int empty(int child)
     if (bells[child].used && rt_segment_forget(child)) {
         og_hooks_crash_point();
         atomic_store(&bells[child].parked, 0);
+        atomic_store(&bells[child].in_threads, 0);
+        atomic_store(&bells[child].pid, 0);
         bells[child].used = 0;
     }
     return !bells[child].used;
@@ -213,6 +227,7 @@ static int claim(apr_interval_time_t within)
         if (fds[i] >= 0 && take_owner(&bells[i], within)) {
             if (empty(i)) {
                 bells[i].used = 1;
+                atomic_store(&bells[i].pid, getpid());
                 return i;
             }
             og_lock_give(&bells[i].owner);
@@ -309,7 +324,7 @@ static void child_init(apr_pool_t *p, server_rec *s)
     }
     self = claim(0);
     if (self >= 0 && og_thread_start(&notifier, listen_run, NULL)) {
-        bells[self].used = 0;
+        empty(self);
         og_lock_give(&bells[self].owner);
         self = -1;
     }

@@ -2,28 +2,118 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* The handler "realtime-metrics": what P§1 asks of getRealtimeBufferMetrics(). An organisation sees
  * its own buffer; an admin the totals of the server. */
-#include "rt.h"
+#include "rt_poll.h"
 
 #include "og_json.h"
 #include "rest_reply.h"
 
 #include <apr_strings.h>
 
-static void write_count(og_jsonw *w, const char *name, atomic_ullong *counter)
+static void write_number(og_jsonw *w, const char *name, apr_int64_t value)
 {
     og_jsonw_name(w, name);
-    og_jsonw_int(w, (apr_int64_t)atomic_load(counter));
+    og_jsonw_int(w, value);
 }
 
-static void write_totals(og_jsonw *w)
+static void write_count(og_jsonw *w, const char *name, atomic_ullong *counter)
+{
+    write_number(w, name, (apr_int64_t)atomic_load(counter));
+}
+
+static void write_quantile(og_jsonw *w, const char *name, const og_histogram_copy *wake,
+                           int per_mille)
+{
+    og_jsonw_name(w, name);
+    if (wake->count) {
+        og_jsonw_int(w, og_histogram_quantile(wake, per_mille));
+    }
+    else {
+        og_jsonw_null(w);
+    }
+}
+
+/* Since the server started; from the buckets of two readings come the quantiles between them. */
+static void write_wake(og_jsonw *w, apr_pool_t *p)
+{
+    og_histogram_copy *wake = apr_palloc(p, sizeof(*wake));
+    int i;
+
+    og_histogram_read(&rt_segment_counters()->wake, wake);
+    og_jsonw_name(w, "wakeMicros");
+    og_jsonw_begin(w, '{');
+    write_number(w, "count", (apr_int64_t)wake->count);
+    write_quantile(w, "p50", wake, 500);
+    write_quantile(w, "p95", wake, 950);
+    write_quantile(w, "p99", wake, 990);
+    og_jsonw_name(w, "max");
+    if (wake->count) {
+        og_jsonw_int(w, (apr_int64_t)wake->max);
+    }
+    else {
+        og_jsonw_null(w);
+    }
+    og_jsonw_name(w, "buckets");
+    og_jsonw_begin(w, '[');
+    for (i = 0; i < OG_HISTOGRAM_BUCKETS; i++) {
+        if (wake->buckets[i]) {
+            og_jsonw_begin(w, '[');
+            og_jsonw_int(w, (apr_int64_t)og_histogram_top(i));
+            og_jsonw_int(w, (apr_int64_t)wake->buckets[i]);
+            og_jsonw_end(w, ']');
+        }
+    }
+    og_jsonw_end(w, ']');
+    og_jsonw_end(w, '}');
+}
+
+static void write_children(og_jsonw *w)
+{
+    rt_bell_parking parking;
+    int i;
+
+    og_jsonw_name(w, "children");
+    og_jsonw_begin(w, '[');
+    for (i = 0; i < RT_CHILDREN; i++) {
+        if (rt_bell_look(i, &parking)) {
+            og_jsonw_begin(w, '{');
+            write_number(w, "pid", parking.pid);
+            write_number(w, "waitio", parking.waitio);
+            write_number(w, "condvar", parking.condvar);
+            og_jsonw_end(w, '}');
+        }
+    }
+    og_jsonw_end(w, ']');
+}
+
+/* 0 when the store is not to be had */
+static int write_store(og_jsonw *w)
+{
+    rt_ring_usage usage;
+
+    if (!rt_segment_usage(&usage)) {
+        return 0;
+    }
+    og_jsonw_name(w, "store");
+    og_jsonw_begin(w, '{');
+    write_number(w, "bytes", (apr_int64_t)usage.bytes);
+    write_number(w, "bytesUsed", (apr_int64_t)usage.bytes_used);
+    write_number(w, "slots", (apr_int64_t)usage.slots);
+    write_number(w, "slotsUsed", (apr_int64_t)usage.slots_used);
+    write_number(w, "evicted", (apr_int64_t)usage.evicted);
+    og_jsonw_end(w, '}');
+    return 1;
+}
+
+static int write_totals(og_jsonw *w, apr_pool_t *p)
 {
     rt_counters *counters = rt_segment_counters();
-    int i;
+    int gap;
 
     og_jsonw_name(w, "totals");
     og_jsonw_begin(w, '{');
-    og_jsonw_name(w, "parked");
-    og_jsonw_int(w, rt_bell_parked_total());
+    write_number(w, "parked", rt_bell_parked_total());
+    write_number(w, "parkedMost", rt_conf()->max_parked);
+    write_children(w);
     write_count(w, "polls", &counters->polls);
     write_count(w, "published", &counters->published);
     write_count(w, "delivered", &counters->delivered);
@@ -31,38 +121,38 @@ static void write_totals(og_jsonw *w)
     og_jsonw_name(w, "dropped");
     og_jsonw_begin(w, '{');
     write_count(w, "duplicate", &counters->duplicates);
-    write_count(w, "refused", &counters->refused);
+    write_count(w, "late", &counters->late);
+    write_count(w, "tooLarge", &counters->too_large);
     og_jsonw_end(w, '}');
     og_jsonw_name(w, "gaps");
     og_jsonw_begin(w, '{');
-    write_count(w, "evicted", &counters->gaps[0]);
-    write_count(w, "epoch", &counters->gaps[1]);
-    write_count(w, "foreign", &counters->gaps[2]);
+    for (gap = RT_GAP_EVICTED; gap <= RT_GAP_FOREIGN; gap++) {
+        write_count(w, rt_gap_name((rt_gap)gap), &counters->gaps[gap]);
+    }
     og_jsonw_end(w, '}');
     write_count(w, "paced", &counters->pacing);
     write_count(w, "gone", &counters->gone);
     write_count(w, "replaced", &counters->replaced);
-    write_count(w, "buffersGivenBack", &counters->given_back);
     write_count(w, "revoked", &counters->revoked);
-    /* element n: wakes that took less than 2^(n+1) microseconds from publish to write */
-    og_jsonw_name(w, "wakeMicrosLog2");
-    og_jsonw_begin(w, '[');
-    for (i = 0; i < RT_WAKE_BUCKETS; i++) {
-        og_jsonw_int(w, (apr_int64_t)atomic_load(&counters->wake[i]));
+    write_count(w, "buffersGivenBack", &counters->given_back);
+    if (!write_store(w)) {
+        return 0;
     }
-    og_jsonw_end(w, ']');
+    write_wake(w, p);
     og_jsonw_end(w, '}');
+    return 1;
 }
 
 /* The organisation's own; 0 when the store is not to be had. */
 static int write_own(og_jsonw *w, request_rec *r, const tenant_identity *caller)
 {
+    apr_int64_t bytes = 0;
     apr_uint32_t waiters;
     apr_uint64_t *found;
     rt_ring_keep keep;
     rt_shard locked;
     rt_place place;
-    int events, gap;
+    int events, gap, i;
 
     rt_segment_keep(&keep);
     found = apr_palloc(r->pool, (apr_size_t)keep.events * sizeof(*found));
@@ -71,16 +161,17 @@ static int write_own(og_jsonw *w, request_rec *r, const tenant_identity *caller)
         return 0;
     }
     events = rt_ring_scan(locked.ring, &place.whose, 0, &keep, found, &gap);
+    for (i = 0; i < events; i++) {
+        bytes += rt_ring_record(locked.ring, found[i])->size;
+    }
     waiters = rt_interest_count(locked.interest, place.key);
     rt_segment_unlock(place.shard);
-    og_jsonw_name(w, "orgId");
-    og_jsonw_int(w, caller->org);
-    og_jsonw_name(w, "buffered");
-    og_jsonw_int(w, events);
-    og_jsonw_name(w, "bufferSize");
-    og_jsonw_int(w, keep.events);
-    og_jsonw_name(w, "waiters");
-    og_jsonw_int(w, waiters);
+    write_number(w, "orgId", caller->org);
+    write_number(w, "buffered", events);
+    write_number(w, "bufferedBytes", bytes);
+    write_number(w, "bufferSize", keep.events);
+    write_number(w, "waiters", waiters);
+    write_number(w, "waitersMost", rt_conf()->max_waiters);
     return 1;
 }
 
@@ -105,11 +196,9 @@ static int handler(request_rec *r)
     og_jsonw_begin(&w, '{');
     og_jsonw_name(&w, "domain");
     og_jsonw_string(&w, rt_dir(r)->domain);
-    if (caller->org && !write_own(&w, r, caller)) {
+    if ((caller->org && !write_own(&w, r, caller))
+        || (!strcmp(caller->role, "admin") && !write_totals(&w, r->pool))) {
         return rest_problem_send(r, &late);
-    }
-    if (!strcmp(caller->role, "admin")) {
-        write_totals(&w);
     }
     og_jsonw_end(&w, '}');
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");

@@ -76,6 +76,7 @@ static rt_look park(rt_poll *poll)
     own->wait.key = poll->place.key;
     own->wait.tab = poll->tab;
     own->wait.ring = ring;
+    own->wait.in_thread = 1;
     pthread_cond_init(&own->rung, &monotonic);
     if (!rt_waits_join(&own->wait)) {
         return RT_FULL;

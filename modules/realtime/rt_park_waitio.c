@@ -196,6 +196,7 @@ static int answer(parking *own)
     }
     rt_poll_answer(poll, own->look);
     rt_client_push(own->c);
+    rt_poll_written(poll);
     if (own->c->data_in_output_filters || own->c->aborted
         || own->c->keepalive == AP_CONN_CLOSE) {
         rt_client_summon_worker(own->c);
@@ -373,6 +374,8 @@ static int answer_here(parking *own, rt_look look)
     rt_poll_stop_waiting(own->poll);
     rt_waits_leave(&own->wait);
     rt_poll_answer(own->poll, look);
+    rt_client_push(own->c);
+    rt_poll_written(own->poll);
     return end_request(own);
 }
 
@@ -441,6 +444,8 @@ static int resume(parking *own)
         if (own->by_worker) {
             c->keepalive = AP_CONN_CLOSE; /* its reading side is shut */
             rt_poll_answer(own->poll, own->look);
+            rt_client_push(c);
+            rt_poll_written(own->poll);
         }
         if (!end_request(own)) {
             if (what == RT_END_CAME) {

@@ -203,10 +203,15 @@ int rt_poll_jitter(int from, int to)
     return from + (int)(value % (unsigned int)(to - from + 1));
 }
 
+const char *rt_gap_name(rt_gap gap)
+{
+    static const char *const names[] = { "none", "evicted", "epoch", "foreign" };
+
+    return names[gap - RT_GAP_NONE];
+}
+
 static void write_gap(og_jsonw *w, const rt_poll *poll)
 {
-    static const char *const reasons[] = { "evicted", "epoch", "foreign" };
-
     og_jsonw_name(w, "gap");
     if (poll->gap == RT_GAP_NONE) {
         og_jsonw_null(w);
@@ -214,7 +219,7 @@ static void write_gap(og_jsonw *w, const rt_poll *poll)
     }
     og_jsonw_begin(w, '{');
     og_jsonw_name(w, "reason");
-    og_jsonw_string(w, reasons[poll->gap]);
+    og_jsonw_string(w, rt_gap_name(poll->gap));
     og_jsonw_name(w, "since");
     og_jsonw_string(w, poll->query.cursor);
     og_jsonw_end(w, '}');
@@ -257,20 +262,12 @@ static const char *reply_json(const rt_poll *poll, rt_look look, const char *cur
     return og_jsonw_text(&w);
 }
 
-/* Published to written, in powers of two of microseconds; not of what was there before the poll */
-static void count_wake(const rt_poll *poll)
+void rt_poll_written(const rt_poll *poll)
 {
-    apr_time_t took = og_clock_mono() - poll->oldest;
-    int bucket = 0;
-
-    if (!poll->oldest || poll->oldest < poll->began) {
-        return;
+    if (poll->oldest >= poll->began) { /* else it was there before the poll, which was not woken */
+        og_histogram_add(&rt_segment_counters()->wake,
+                         (apr_uint64_t)(og_clock_mono() - poll->oldest));
     }
-    while (took > 1 && bucket < RT_WAKE_BUCKETS - 1) {
-        took >>= 1;
-        bucket++;
-    }
-    atomic_fetch_add(&rt_segment_counters()->wake[bucket], 1);
 }
 
 static int reply(rt_poll *poll, rt_look look)
@@ -302,7 +299,6 @@ static int reply(rt_poll *poll, rt_look look)
     apr_table_setn(r->headers_out, "Server-Timing",
                    apr_psprintf(r->pool, "park;dur=%" APR_TIME_T_FMT,
                                 apr_time_as_msec(og_clock_mono() - poll->began)));
-    count_wake(poll);
     return rest_reply(r, HTTP_OK, "application/json", text, strlen(text));
 }
 
@@ -319,7 +315,7 @@ static int unavailable(rt_poll *poll)
 int rt_poll_refuse(rt_poll *poll, const rest_problem *problem)
 {
     poll->failure = problem->code;
-    rt_log_poll(poll->r, poll->caller, poll->failure, 0, poll->began);
+    rt_log_poll(poll);
     return rest_problem_send(poll->r, problem);
 }
 
@@ -348,6 +344,6 @@ int rt_poll_answer(rt_poll *poll, rt_look look)
         atomic_fetch_add(&counters->replaced, look == RT_REPLACED);
         rc = reply(poll, look);
     }
-    rt_log_poll(poll->r, poll->caller, poll->failure, poll->batch.count, poll->began);
+    rt_log_poll(poll);
     return rc;
 }

@@ -10,6 +10,9 @@
 
 typedef enum { RT_GAP_NONE = -1, RT_GAP_EVICTED, RT_GAP_EPOCH, RT_GAP_FOREIGN } rt_gap;
 
+/* As replies, metrics and the log have it. */
+const char *rt_gap_name(rt_gap gap);
+
 typedef enum { RT_START_NOW, RT_START_EARLIEST, RT_START_CURSOR, RT_START_FOREIGN } rt_start;
 
 /* What a look came to. */
@@ -71,6 +74,9 @@ rt_look rt_revoked_look(rt_poll *poll, rt_look look);
 
 /* Send what a poll of theirs is answered. @return the handler's result */
 int rt_revoked_send(rt_poll *poll);
+
+/* The answer has left, as far as the client takes it: count how long after its oldest event. */
+void rt_poll_written(const rt_poll *poll);
 
 /* A number of milliseconds or seconds between two, both included. */
 int rt_poll_jitter(int from, int to);

@@ -93,9 +93,10 @@ static apr_status_t count(apr_status_t rv)
 {
     rt_counters *counters = rt_segment_counters();
 
-    atomic_fetch_add(rv == APR_SUCCESS         ? &counters->published
+    atomic_fetch_add(rv == APR_SUCCESS          ? &counters->published
                      : APR_STATUS_IS_EEXIST(rv) ? &counters->duplicates
-                                                : &counters->refused, 1);
+                     : APR_STATUS_IS_TIMEUP(rv) ? &counters->late
+                                                : &counters->too_large, 1);
     return rv;
 }
 

@@ -26,8 +26,8 @@ struct rt_ring {
     apr_uint64_t last_id;
     apr_uint64_t floor;      /* newest id of an org that lost its slot: it may have lost that */
     apr_uint64_t evicted;
-    apr_uint32_t slots;
-    apr_uint32_t hand;       /* slots looked at by rt_ring_give_back() */
+    apr_uint32_t slots, taken; /* orgs there is room for, and those that are not free */
+    apr_uint32_t hand, unused; /* slots looked at by rt_ring_give_back() */
     struct {
         apr_uint32_t active; /* the commit word: 0 is written last */
         apr_uint32_t index;
@@ -77,9 +77,13 @@ apr_uint64_t rt_ring_last_id(const rt_ring *ring)
     return ring->last_id;
 }
 
-apr_uint64_t rt_ring_evicted(const rt_ring *ring)
+void rt_ring_use(const rt_ring *ring, rt_ring_usage *sum)
 {
-    return ring->evicted;
+    sum->bytes += ring->data;
+    sum->bytes_used += ring->head - ring->tail;
+    sum->slots += ring->slots;
+    sum->slots_used += ring->taken;
+    sum->evicted += ring->evicted;
 }
 
 static apr_uint64_t rotate(apr_uint64_t x, int by)
@@ -270,6 +274,7 @@ static void vacate(rt_ring *ring, rt_ring_slot *slot)
         ring->floor = slot->newest_id;
     }
     og_hooks_crash_point();
+    ring->taken -= slot->org != 0;
     __atomic_store_n(&slot->org, 0, __ATOMIC_SEQ_CST);
     og_hooks_crash_point();
     memset(slot, 0, sizeof(*slot));
@@ -279,6 +284,7 @@ static void vacate(rt_ring *ring, rt_ring_slot *slot)
 static void take_slot(rt_ring *ring, rt_ring_slot *slot, const rt_ring_key *key)
 {
     vacate(ring, slot);
+    ring->taken++;
     slot->org = key->org;
     memcpy(slot->domain, key->domain, strlen(key->domain));
     slot->newest_id = ring->floor;
@@ -422,8 +428,20 @@ const char *rt_record_json(const rt_record *record)
     return rt_record_coalesce(record) + record->coalesce_len;
 }
 
+/* The count of slots is off by one when its holder died beside the store that it counts. */
+static void count_taken(rt_ring *ring)
+{
+    apr_uint32_t i, taken = 0;
+
+    for (i = 0; i < ring->slots; i++) {
+        taken += slots_of(ring)[i].org != 0;
+    }
+    ring->taken = taken;
+}
+
 int rt_ring_repair(rt_ring *ring)
 {
+    count_taken(ring);
     if (!__atomic_load_n(&ring->intent.active, __ATOMIC_SEQ_CST)) {
         return 0;
     }
@@ -438,6 +456,7 @@ int rt_ring_repair(rt_ring *ring)
     ring->last_id = ring->intent.last_id;
     og_hooks_crash_point();
     ring->floor = ring->intent.floor;
+    count_taken(ring);
     commit(ring);
     return 1;
 }

@@ -70,7 +70,16 @@ rt_ring *rt_ring_init(void *block, apr_uint32_t slots, apr_size_t data, apr_uint
 
 apr_uint64_t rt_ring_epoch(const rt_ring *ring);
 apr_uint64_t rt_ring_last_id(const rt_ring *ring); /**< what a cursor "now" holds */
-apr_uint64_t rt_ring_evicted(const rt_ring *ring); /**< records overwritten so far */
+
+/** How full it is. */
+typedef struct rt_ring_usage {
+    apr_uint64_t bytes, bytes_used;
+    apr_uint64_t slots, slots_used; /**< orgs there is room for, and that have had an event */
+    apr_uint64_t evicted;           /**< records overwritten so far */
+} rt_ring_usage;
+
+/** Adds to a sum. */
+void rt_ring_use(const rt_ring *ring, rt_ring_usage *sum);
 
 /**
  * Append.

@@ -22,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 7
+#define LAYOUT 8
 
 /* Slots of a shard that one second of a child looks through for idle ones: some microseconds */
 #define GIVE_BACK 256
@@ -285,4 +285,20 @@ rt_cursor_verdict rt_segment_read_cursor(rt_cursor *cursor, const char *text,
 rt_counters *rt_segment_counters(void)
 {
     return &shared->counters;
+}
+
+int rt_segment_usage(rt_ring_usage *sum)
+{
+    rt_shard locked;
+    int i;
+
+    memset(sum, 0, sizeof(*sum));
+    for (i = 0; i < SHARDS; i++) {
+        if (!rt_segment_lock(i, &locked)) {
+            return 0;
+        }
+        rt_ring_use(locked.ring, sum);
+        rt_segment_unlock(i);
+    }
+    return 1;
 }

@@ -105,6 +105,7 @@ static const rest_problem *read_request(rt_poll *poll)
 static int run(rt_poll *poll, int may_wait)
 {
     rt_look look;
+    int rc;
 
     poll->query.wait = may_wait ? poll->query.wait : 0;
     rt_batch_init(&poll->batch, poll->r->pool, (int)poll->query.limit, rt_dir(poll->r)->coalesce != 0);
@@ -112,9 +113,14 @@ static int run(rt_poll *poll, int may_wait)
     atomic_fetch_add(&rt_segment_counters()->polls, 1);
     look = rt_poll_look(poll, 0);
     if (look == RT_NOTHING && og_clock_mono() < poll->until && !rt_waits_draining()) {
-        return rt_waitio_takes(poll) ? SUSPENDED : rt_poll_answer(poll, rt_park_cond(poll));
+        if (rt_waitio_takes(poll)) {
+            return SUSPENDED;
+        }
+        look = rt_park_cond(poll);
     }
-    return rt_poll_answer(poll, look);
+    rc = rt_poll_answer(poll, look);
+    rt_poll_written(poll); /* into the connection's filters: this thread writes it when it ends */
+    return rc;
 }
 
 int rt_subscribe(request_rec *r, int may_wait)

@@ -104,7 +104,7 @@ int rt_waits_join(rt_wait *wait)
         link_tab(wait);
     }
     waits.parked++;
-    rt_bell_parked(1);
+    rt_bell_parked(1, wait->in_thread);
     pthread_mutex_unlock(&waits.lock);
     return 1;
 }
@@ -122,7 +122,7 @@ void rt_waits_leave(rt_wait *wait)
             unlink_tab(wait);
         }
         waits.parked--;
-        rt_bell_parked(-1);
+        rt_bell_parked(-1, wait->in_thread);
     }
     pthread_mutex_unlock(&waits.lock);
 }

@@ -89,7 +89,11 @@ static void a_full_ring_keeps_each_orgs_newest_in_order(void **state)
     rt_ring *ring = *state;
     int last[5] = { 0 }, i, org;
     apr_uint64_t at[KEEP], id, before = 0;
+    rt_ring_usage usage = { 0 };
 
+    rt_ring_use(ring, &usage);
+    assert_int_equal(usage.bytes_used + usage.slots_used + usage.evicted, 0);
+    memset(&usage, 0, sizeof(usage));
     for (i = 1; i <= 5000; i++) {
         org = 1 + i * i % 5;
         assert_int_equal(add(ring, org, i, &keep, &id), APR_SUCCESS);
@@ -97,7 +101,10 @@ static void a_full_ring_keeps_each_orgs_newest_in_order(void **state)
         before = id;
         last[org - 1] = i;
     }
-    assert_true(rt_ring_evicted(ring) > 4000);
+    rt_ring_use(ring, &usage);
+    assert_true(usage.evicted > 4000 && usage.slots == SLOTS && usage.slots_used == 3);
+    assert_true(usage.bytes <= DATA && usage.bytes_used <= usage.bytes
+                && usage.bytes_used > usage.bytes / 2);
     for (org = 1; org <= 5; org++) {
         rt_ring_key key = key_of(org);
         int gap, n = rt_ring_scan(ring, &key, 0, &keep, at, &gap), newer = last[org - 1];
@@ -155,6 +162,7 @@ static void an_org_that_lost_its_slot_sees_a_gap(void **state)
 {
     rt_ring *ring = *state;
     apr_uint64_t at[KEEP], id[501];
+    rt_ring_usage usage = { 0 };
     int org, gap, lost = 0;
 
     for (org = 1; org <= 500; org++) {
@@ -171,6 +179,8 @@ static void an_org_that_lost_its_slot_sees_a_gap(void **state)
         lost += n == 0;
     }
     assert_true(lost >= 500 - SLOTS);
+    rt_ring_use(ring, &usage);
+    assert_true(usage.slots_used <= SLOTS && usage.slots_used >= (apr_uint64_t)(500 - lost));
 }
 
 static void a_known_event_id_is_dropped_within_its_org_and_domain(void **state)
@@ -307,6 +317,7 @@ static void a_killed_writer_leaves_a_whole_ring(void **state)
 static void dies_here(const void *block, void *copy, int *before, int *after)
 {
     rt_ring *ring = copy;
+    rt_ring_usage usage = { 0 };
     apr_uint64_t at[KEEP], id;
     rt_ring_key key;
     int org, gap, i, n;
@@ -315,6 +326,8 @@ static void dies_here(const void *block, void *copy, int *before, int *after)
     *before += rt_ring_repair(ring);
     *after += rt_ring_last_id(ring) > 300;
     assert_int_equal(add(ring, 3, 1000000, &keep, &id), APR_SUCCESS);
+    rt_ring_use(ring, &usage);
+    assert_int_equal(usage.slots_used, 3);
     for (org = 1; org <= 2; org++) {
         key = key_of(org);
         n = rt_ring_scan(ring, &key, 0, &keep, at, &gap);
