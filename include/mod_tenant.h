@@ -107,6 +107,11 @@ APR_DECLARE_OPTIONAL_FN(apr_size_t, tenant_max_body, (const request_rec *r));
  * For optional_fn_retrieve hooks. */
 APR_DECLARE_OPTIONAL_FN(void, tenant_serves, (const char *handler));
 
+/** Pages of other origins may read this header of answers (TenantCorsOrigins): one that the caller
+ * sends and that browsers don't show by themselves. header lives as long as the process. For
+ * optional_fn_retrieve hooks. */
+APR_DECLARE_OPTIONAL_FN(void, tenant_exposes, (const char *header));
+
 #define TENANT_DECLARE(type) type
 
 /**

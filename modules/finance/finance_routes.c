@@ -29,10 +29,15 @@ static APR_OPTIONAL_FN_TYPE(tenant_identity_get) *identity_get;
 static void retrieve(void)
 {
     APR_OPTIONAL_FN_TYPE(tenant_serves) *serves = APR_RETRIEVE_OPTIONAL_FN(tenant_serves);
+    APR_OPTIONAL_FN_TYPE(tenant_exposes) *exposes = APR_RETRIEVE_OPTIONAL_FN(tenant_exposes);
 
     identity_get = APR_RETRIEVE_OPTIONAL_FN(tenant_identity_get);
     if (serves) {
         serves("finance");
+    }
+    if (exposes) {
+        exposes("Allow");
+        exposes("Idempotent-Replayed");
     }
 }
 

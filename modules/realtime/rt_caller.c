@@ -10,6 +10,7 @@ static APR_OPTIONAL_FN_TYPE(tenant_identity_get) *identity_get;
 static void retrieve(void)
 {
     APR_OPTIONAL_FN_TYPE(tenant_serves) *serves = APR_RETRIEVE_OPTIONAL_FN(tenant_serves);
+    APR_OPTIONAL_FN_TYPE(tenant_exposes) *exposes = APR_RETRIEVE_OPTIONAL_FN(tenant_exposes);
 
     identity_get = APR_RETRIEVE_OPTIONAL_FN(tenant_identity_get);
     if (serves) {
@@ -17,6 +18,10 @@ static void retrieve(void)
         serves("realtime-legacy");
         serves("realtime-publish");
         serves("realtime-metrics");
+    }
+    if (exposes) {
+        exposes("Allow");
+        exposes("Server-Timing");
     }
 }
 

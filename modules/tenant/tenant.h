@@ -13,6 +13,7 @@
 #include "og_log.h"
 #include "tenant_key.h"
 #include "tenant_keys.h"
+#include "tenant_origin.h"
 #include "tenant_revocations.h"
 #include "tenant_token.h"
 
@@ -61,6 +62,12 @@ typedef struct tenant_dir_conf {
     int problem;                            /**< OG_UNSET: where callers are verified; 0, 1 */
     const char *problem_base;
     apr_int64_t max_body;                   /**< OG_UNSET */
+    apr_array_header_t *cors_origins;       /**< tenant_origin; NULL: unset, empty: none */
+    const char *cors_methods;               /**< a list as it is sent; NULL: unset */
+    apr_array_header_t *cors_headers;       /**< const char *; NULL: unset */
+    const char *cors_expose;                /**< a list as it is sent; NULL: unset */
+    apr_int64_t cors_max_age;               /**< seconds; OG_UNSET */
+    int cors_credentials;                   /**< OG_UNSET; 0, 1 */
 } tenant_dir_conf;
 
 /** What we know about one request_rec. r: its own, from r->pool. */
@@ -69,6 +76,8 @@ typedef struct tenant_request {
     const tenant_identity *identity;    /**< NULL: nobody verified here */
     tenant_reason reason;               /**< why check_authn refused; TENANT_OK: it didn't */
     const char *denied;                 /**< which Require refused: "org", "role", "property" */
+    const tenant_dir_conf *cors;        /**< CORS rules of the URL that was asked for, or NULL */
+    int preflight;                      /**< a CORS preflight, answered by us */
 } tenant_request;
 
 /* tenant_config.c */
@@ -89,11 +98,37 @@ const char *tenant_problem_base(const request_rec *r);
 apr_size_t tenant_max_body(const request_rec *r);
 void tenant_request_register(apr_pool_t *p);
 
+/** The server's record, marked as one with tenants. */
+tenant_server_conf *tenant_active(cmd_parms *cmd);
+
+/* tenant_cors_rules.c: directives, and what is known once all are read */
+const char *tenant_cors_origin(cmd_parms *cmd, void *conf, const char *arg);
+const char *tenant_cors_method(cmd_parms *cmd, void *conf, const char *arg);
+const char *tenant_cors_header(cmd_parms *cmd, void *conf, const char *arg);
+const char *tenant_cors_expose(cmd_parms *cmd, void *conf, const char *arg);
+const char *tenant_cors_max_age(cmd_parms *cmd, void *conf, const char *arg);
+const char *tenant_cors_credentials(cmd_parms *cmd, void *conf, int on);
+void tenant_cors_begin(void);
+/** Whether some section that no URL alone leads to (Directory, Files, If, Proxy) has CORS rules. */
+int tenant_cors_by_file(void);
+/** RFC 9110 5.6.2: a method or the name of a header, of at most 64 characters, and no star. */
+int tenant_is_token(const char *text);
+
 /* tenant_edge.c */
 /** What leaves only toward a trusted edge, and is never believed when it comes in; NULL-ended. */
 extern const char *const tenant_edge_headers[];
 int tenant_trusted(const request_rec *r);
 void tenant_edge_register(apr_pool_t *p);
+
+/* tenant_egress.c */
+/** Take a header out of the answer, whoever put it in. */
+void tenant_drop(request_rec *r, const char *name);
+/** Say a header in place of whatever a handler or a backend said. */
+void tenant_say(request_rec *r, const char *name, const char *value);
+
+/* tenant_cors.c */
+/** CORS headers of an answer. May be called again, the answer may start anew meanwhile. */
+void tenant_cors_finish(request_rec *r);
 
 /* tenant_identity.c */
 #define TENANT_AUTH_TYPE "TenantJWT"
@@ -124,5 +159,6 @@ void tenant_ingress_register(apr_pool_t *p);
 void tenant_egress_register(apr_pool_t *p);
 void tenant_problem_register(apr_pool_t *p);
 void tenant_log_register(apr_pool_t *p);
+void tenant_cors_register(apr_pool_t *p);
 
 #endif /* TENANT_H */

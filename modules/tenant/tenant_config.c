@@ -25,6 +25,8 @@ void *tenant_dir_create(apr_pool_t *p, char *dir)
 
     conf->problem = OG_UNSET;
     conf->max_body = OG_UNSET;
+    conf->cors_max_age = OG_UNSET;
+    conf->cors_credentials = OG_UNSET;
     return conf;
 }
 
@@ -49,6 +51,13 @@ void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->problem = add->problem != OG_UNSET ? add->problem : base->problem;
     conf->problem_base = add->problem_base ? add->problem_base : base->problem_base;
     conf->max_body = add->max_body != OG_UNSET ? add->max_body : base->max_body;
+    conf->cors_origins = add->cors_origins ? add->cors_origins : base->cors_origins;
+    conf->cors_methods = add->cors_methods ? add->cors_methods : base->cors_methods;
+    conf->cors_headers = add->cors_headers ? add->cors_headers : base->cors_headers;
+    conf->cors_expose = add->cors_expose ? add->cors_expose : base->cors_expose;
+    conf->cors_max_age = add->cors_max_age != OG_UNSET ? add->cors_max_age : base->cors_max_age;
+    conf->cors_credentials = add->cors_credentials != OG_UNSET ? add->cors_credentials
+                                                               : base->cors_credentials;
     return conf;
 }
 
@@ -89,8 +98,7 @@ const tenant_server_conf *tenant_server_get(const server_rec *s)
     return ap_get_module_config(s->module_config, &tenant_module);
 }
 
-/* The server's record, marked as one with tenants. */
-static tenant_server_conf *active(cmd_parms *cmd)
+tenant_server_conf *tenant_active(cmd_parms *cmd)
 {
     tenant_server_conf *conf = ap_get_module_config(cmd->server->module_config, &tenant_module);
 
@@ -115,7 +123,7 @@ static const char *set_jwks(cmd_parms *cmd, void *conf, const char *arg)
 {
     const char *path, *wrong = rest_kept_path(cmd, arg, &path);
 
-    active(cmd)->verifies = 1;
+    tenant_active(cmd)->verifies = 1;
     if (!wrong) {
         wrong = tenant_keys_open(&((tenant_dir_conf *)conf)->jwks, cmd->pool, cmd->server, path);
         wrong = wrong ? apr_pstrcat(cmd->pool, "TenantJWKS: ", wrong, NULL) : NULL;
@@ -130,7 +138,7 @@ static const char *set_secret(cmd_parms *cmd, void *confv, const char *name, con
     const char *bytes, *wrong;
     apr_size_t len;
 
-    active(cmd)->verifies = 1;
+    tenant_active(cmd)->verifies = 1;
     wrong = rest_kept_secret(cmd, file, &secret_line, &bytes, &len);
     if (wrong) {
         return wrong;
@@ -145,14 +153,14 @@ static const char *set_secret(cmd_parms *cmd, void *confv, const char *name, con
 
 static const char *set_issuer(cmd_parms *cmd, void *conf, const char *arg)
 {
-    active(cmd);
+    tenant_active(cmd);
     ((tenant_dir_conf *)conf)->issuer = arg;
     return NULL;
 }
 
 static const char *add_audience(cmd_parms *cmd, void *conf, const char *arg)
 {
-    active(cmd);
+    tenant_active(cmd);
     push_text(cmd, &((tenant_dir_conf *)conf)->audiences, arg);
     return NULL;
 }
@@ -161,7 +169,7 @@ static const char *set_claim(cmd_parms *cmd, void *conf, const char *word, const
 {
     int i;
 
-    active(cmd);
+    tenant_active(cmd);
     for (i = 0; i < TENANT_CLAIMS_COUNT; i++) {
         if (!strcmp(claim_words[i], word)) {
             ((tenant_dir_conf *)conf)->claims[i] = name;
@@ -176,7 +184,7 @@ static const char *add_all_properties_role(cmd_parms *cmd, void *confv, const ch
 {
     tenant_dir_conf *conf = confv;
 
-    active(cmd);
+    tenant_active(cmd);
     if (!tenant_role_ok(arg)) {
         return apr_psprintf(cmd->pool, "TenantAllPropertiesRoles: expected names of roles, or "
                                        "none, not \"%.80s\"", arg);
@@ -194,7 +202,7 @@ static const char *set_external(cmd_parms *cmd, void *conf, const char *arg)
     const ap_expr_info_t **expr = &((tenant_dir_conf *)conf)->external[(apr_size_t)cmd->info];
     const char *wrong = NULL;
 
-    active(cmd);
+    tenant_active(cmd);
     external_seen |= 1U << (apr_size_t)cmd->info;
     *expr = ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &wrong, NULL);
     return wrong || !*arg ? apr_psprintf(cmd->pool, "%s: expected an expression such as "
@@ -205,7 +213,7 @@ static const char *set_external(cmd_parms *cmd, void *conf, const char *arg)
 
 static const char *set_problem(cmd_parms *cmd, void *conf, int on)
 {
-    active(cmd);
+    tenant_active(cmd);
     ((tenant_dir_conf *)conf)->problem = on;
     return NULL;
 }
@@ -214,7 +222,7 @@ static const char *set_problem_base(cmd_parms *cmd, void *conf, const char *arg)
 {
     const char *c;
 
-    active(cmd);
+    tenant_active(cmd);
     for (c = arg; *c && apr_isgraph(*c) && *c != '"' && *c != '\\'; c++) {
     }
     if (c == arg || *c || c[-1] != '/') {
@@ -230,7 +238,7 @@ static const char *set_max_body(cmd_parms *cmd, void *conf, const char *arg)
     const char *wrong = og_arg_size(cmd->pool, arg, 1, MAX_BODY_LIMIT,
                                     &((tenant_dir_conf *)conf)->max_body);
 
-    active(cmd);
+    tenant_active(cmd);
     return wrong ? apr_pstrcat(cmd->pool, "TenantMaxBody: ", wrong, NULL) : NULL;
 }
 
@@ -239,7 +247,7 @@ static const char *set_key_secret(cmd_parms *cmd, void *dummy, const char *curre
 {
     const char *args[2] = { current, previous };
     tenant_secret *made[2] = { NULL, NULL };
-    tenant_server_conf *conf = active(cmd);
+    tenant_server_conf *conf = tenant_active(cmd);
     int i;
 
     for (i = 0; i < 2 && args[i]; i++) {
@@ -258,7 +266,7 @@ static const char *set_key_secret(cmd_parms *cmd, void *dummy, const char *curre
 
 static const char *add_trusted_edge(cmd_parms *cmd, void *dummy, const char *arg)
 {
-    tenant_server_conf *conf = active(cmd);
+    tenant_server_conf *conf = tenant_active(cmd);
     char *address = apr_pstrdup(cmd->pool, arg), *mask = strchr(address, '/');
     tenant_edge edge;
 
@@ -296,13 +304,13 @@ static const char *main_server(cmd_parms *cmd, const char *wrong)
 static const char *set_revocations(cmd_parms *cmd, void *dummy, const char *arg)
 {
     return main_server(cmd, og_arg_int(cmd->temp_pool, arg, REVOCATIONS_MIN, TENANT_REVOCATIONS_MAX,
-                                       &active(cmd)->revocations));
+                                       &tenant_active(cmd)->revocations));
 }
 
 static const char *set_revocation_life(cmd_parms *cmd, void *dummy, const char *arg)
 {
     return main_server(cmd, og_arg_span(cmd->temp_pool, arg, apr_time_from_sec(1),
-                                        REVOCATION_LIFE_MAX, &active(cmd)->revocation_life));
+                                        REVOCATION_LIFE_MAX, &tenant_active(cmd)->revocation_life));
 }
 
 static int same_trust(const tenant_server_conf *a, const tenant_server_conf *b)
@@ -345,6 +353,7 @@ static const server_addr_rec *shared_address(const server_rec *a, const server_r
 int tenant_config_begin(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     external_seen = 0;
+    tenant_cors_begin();
     return OK;
 }
 
@@ -421,6 +430,17 @@ const command_rec tenant_cmds[] = {
     AP_INIT_TAKE1("TenantProblemBase", set_problem_base, NULL, HERE,
                   "What stands before a problem's code in its type"),
     AP_INIT_TAKE1("TenantMaxBody", set_max_body, NULL, HERE, "Bytes a request body may have"),
+    AP_INIT_ITERATE("TenantCorsOrigins", tenant_cors_origin, NULL, HERE,
+                    "Origins whose pages may ask, or none"),
+    AP_INIT_ITERATE("TenantCorsMethods", tenant_cors_method, NULL, HERE, "Methods that they may use"),
+    AP_INIT_ITERATE("TenantCorsHeaders", tenant_cors_header, NULL, HERE,
+                    "Request headers that they may send"),
+    AP_INIT_ITERATE("TenantCorsExpose", tenant_cors_expose, NULL, HERE,
+                    "Response headers that they may read besides ours"),
+    AP_INIT_TAKE1("TenantCorsMaxAge", tenant_cors_max_age, NULL, HERE,
+                  "Seconds for which a browser need not ask again, 0 to 86400"),
+    AP_INIT_FLAG("TenantCorsCredentials", tenant_cors_credentials, NULL, HERE,
+                 "On to let them send cookies"),
     AP_INIT_TAKE12("TenantKeySecret", set_key_secret, NULL, RSRC_CONF,
                    "file:PATH of the secret of partition keys, and of the one before"),
     AP_INIT_ITERATE("TenantTrustedEdge", add_trusted_edge, NULL, RSRC_CONF,

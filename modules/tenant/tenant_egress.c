@@ -19,17 +19,16 @@ APR_HOOK_STRUCT(APR_HOOK_LINK(egress))
 APR_IMPLEMENT_OPTIONAL_HOOK_RUN_ALL(tenant, TENANT, int, egress, (request_rec *r, int trusted),
                                     (r, trusted), OK, DECLINED)
 
-static void drop(request_rec *r, const char *name)
+void tenant_drop(request_rec *r, const char *name)
 {
     apr_table_unset(r->headers_out, name);
     apr_table_unset(r->err_headers_out, name);
     apr_table_unset(r->trailers_out, name);
 }
 
-/* In place of whatever a handler or a backend said. */
-static void say(request_rec *r, const char *name, const char *value)
+void tenant_say(request_rec *r, const char *name, const char *value)
 {
-    drop(r, name);
+    tenant_drop(r, name);
     apr_table_setn(r->headers_out, name, value);
 }
 
@@ -40,17 +39,18 @@ static void finish_header(request_rec *r, int trusted)
 
     if (!trusted) {
         for (i = 0; tenant_edge_headers[i]; i++) {
-            drop(r, tenant_edge_headers[i]);
+            tenant_drop(r, tenant_edge_headers[i]);
         }
     }
     else if (identity && identity->key[0]) {
-        say(r, "X-Org-Key", identity->key);
+        tenant_say(r, "X-Org-Key", identity->key);
     }
     else {
-        drop(r, "X-Org-Key"); /* only a verified tenant has one */
+        tenant_drop(r, "X-Org-Key"); /* only a verified tenant has one */
     }
-    say(r, "X-Request-Id", tenant_request_id(r));
-    say(r, "X-Content-Type-Options", "nosniff");
+    tenant_say(r, "X-Request-Id", tenant_request_id(r));
+    tenant_say(r, "X-Content-Type-Options", "nosniff");
+    tenant_cors_finish(r);
 }
 
 static apr_status_t egress(ap_filter_t *f, apr_bucket_brigade *bb)

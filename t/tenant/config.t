@@ -43,6 +43,19 @@ my @wrong = (
     ['TenantProblemBase "/a b/"',                   qr/TenantProblemBase: expected/],
     (map { ["TenantMaxBody $_", qr/TenantMaxBody: expected a size/] }
         qw(0 -1 300x 1e3 9223372036854775808 99999999G), '" 5"'),
+    (map { ["TenantCorsOrigins $_", qr/TenantCorsOrigins: expected scheme:\/\/host\[:port\] without a path.*, not "/] }
+        qw(app.example.com https://app.example.com/ https://app.example.com/x https://*.com https://*app.example.com
+           https://app.*.example.com https://app.example.com:0 https://app.example.com:65536 //app.example.com https:// file:///),
+        '"https://a b"', 'https://' . 'a' x 400),
+    ['TenantCorsOrigins ' . join(' ', map { "https://h$_.test" } 1 .. 257), qr/TenantCorsOrigins: expected at most 256 origins, not "https:\/\/h257\.test" as well/],
+    (map { ["TenantCorsMethods $_", qr/TenantCorsMethods: expected methods such as GET, not "/] } qw(get FROB *), "GET,POST", '"G T"'),
+    (map { ["TenantCorsHeaders $_", qr/TenantCorsHeaders: expected names of request headers, not "/] } qw(* a: X@Y), "a,b", '"a b"', 'x' x 65),
+    ['TenantCorsHeaders ' . join(' ', map { "X-$_" } 1 .. 65), qr/TenantCorsHeaders: expected at most 64 names, not "X-65" as well/],
+    (map { ["TenantCorsExpose $_", qr/TenantCorsExpose: expected names of response headers, not "/] } qw(* a:), "a,b", 'x' x 65),
+    (map { ["TenantCorsMaxAge $_", qr/TenantCorsMaxAge: expected/] } qw(-1 86401 2h 1e3 9223372036854775808 x), '" 5"'),
+    ['TenantCorsCredentials perhaps',               qr/TenantCorsCredentials must be On or Off/],
+    (map { ["TenantCorsOrigins $_\nTenantCorsCredentials on", qr/TenantCorsCredentials: expected origins with names beside it/],
+           ["TenantCorsCredentials on\nTenantCorsOrigins https://a.test $_", qr/TenantCorsCredentials: expected origins with names beside it/] } qw(* null)),
     ["TenantKeySecret file:$dir/short",             qr/TenantKeySecret: .*at least 32 bytes, not 31/],
     ["TenantKeySecret file:$conf/hs256.secret file:$dir/short", qr/at least 32 bytes/],
     ["TenantKeySecret secret",                      qr/expected file:PATH/],
@@ -72,6 +85,11 @@ my @right = (
     "TenantRevocations 16\nTenantRevocationLife 1s",
     "TenantRevocations 200000\nTenantRevocationLife 366d",
     'TenantTrustedEdge 10.0.0.1 10.1.0.0/16 fd00::/8 ::1',
+    "TenantCorsOrigins https://app.example.com http://localhost:5173 https://*.example.com:8443 null\nTenantCorsMethods GET POST\n"
+        . "TenantCorsHeaders X-A Content-Type\nTenantCorsExpose X-B\nTenantCorsMaxAge 0\nTenantCorsCredentials off",
+    'TenantCorsOrigins none',
+    "TenantCorsOrigins *\n<Location /x>\nTenantCorsOrigins https://a.test\nTenantCorsCredentials on\n</Location>",
+    "<Directory /x>\nTenantCorsOrigins https://a.test http://[::1]:3000\n</Directory>",
     $vhosts->([1, 'a', 'TenantTrustedEdge 10.0.0.1 10.0.0.2'], [1, 'b', 'TenantTrustedEdge 10.0.0.2 10.0.0.1']),
     $vhosts->([1, 'a', 'TenantTrustedEdge 10.0.0.1'], [2, 'b', 'TenantTrustedEdge none']),
     $vhosts->([1, 'a', ''], [1, 'b', 'TenantTrustedEdge none']),
