@@ -78,6 +78,7 @@ typedef struct tenant_request {
     const char *denied;                 /**< which Require refused: "org", "role", "property" */
     const tenant_dir_conf *cors;        /**< CORS rules of the URL that was asked for, or NULL */
     int preflight;                      /**< a CORS preflight, answered by us */
+    int early;                          /**< a trusted edge says that it came as early data */
 } tenant_request;
 
 /* tenant_config.c */
@@ -160,5 +161,6 @@ void tenant_egress_register(apr_pool_t *p);
 void tenant_problem_register(apr_pool_t *p);
 void tenant_log_register(apr_pool_t *p);
 void tenant_cors_register(apr_pool_t *p);
+void tenant_early_register(apr_pool_t *p);
 
 #endif /* TENANT_H */

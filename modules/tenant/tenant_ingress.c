@@ -10,6 +10,7 @@
 
 #define REQUEST_ID "X-Request-Id"
 #define REQUEST_ID_MAX 64
+#define EARLY_DATA "Early-Data"
 
 /* Whether two header names are one to a CGI or an application server: case, and every character
  * that an environment variable can't have, are the same there (HTTP_X_ORG_KEY). */
@@ -33,7 +34,8 @@ static int forged(const char *name)
             return 1;
         }
     }
-    return same_name(name, "X-Org-Id") || same_name(name, REQUEST_ID);
+    return same_name(name, "X-Org-Id") || same_name(name, REQUEST_ID)
+           || same_name(name, EARLY_DATA);
 }
 
 static void drop_forged(request_rec *r)
@@ -91,6 +93,7 @@ static int id_ok(const char *id)
 static int receive(request_rec *r)
 {
     const char *sent;
+    int early;
 
     /* an internal redirect comes here, too: by then both is done */
     if (!tenant_server_get(r->server)->active || r->main || r->prev) {
@@ -100,9 +103,15 @@ static int receive(request_rec *r)
     if (sent && id_ok(sent) && tenant_trusted(r)) {
         tenant_request_of(r)->id = sent;
     }
+    /* RFC 8470 5.1: whatever it says and however often, it says 1, and it is passed on */
+    early = apr_table_get(r->headers_in, EARLY_DATA) && tenant_trusted(r);
     drop_forged(r);
     keep_ours_end_to_end(r);
     apr_table_setn(r->headers_in, REQUEST_ID, tenant_request_id(r));
+    if (early) {
+        tenant_request_of(r)->early = 1;
+        apr_table_setn(r->headers_in, EARLY_DATA, "1");
+    }
     return DECLINED;
 }
 

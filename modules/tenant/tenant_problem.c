@@ -160,9 +160,9 @@ static void insert(request_rec *r)
         r->status = HTTP_FORBIDDEN;
         apr_table_unset(r->err_headers_out, "WWW-Authenticate"); /* another module's challenge */
     }
-    /* a Require of ours may refuse and another one grant: only these two are our refusals */
+    /* a Require of ours may refuse and another one grant: only these are our refusals */
     ours = (r->status == HTTP_UNAUTHORIZED && own->reason != TENANT_OK)
-           || (r->status == HTTP_FORBIDDEN && own->denied);
+           || (r->status == HTTP_FORBIDDEN && own->denied) || (r->status == 425 && own->early);
     if (r->status >= 400 && (ours || is_protected(r))) {
         ap_add_output_filter_handle(filter, NULL, r, r->connection);
     }
