@@ -42,7 +42,7 @@ BEGIN
         PERFORM set_config('app.org_id', NEW.org_id::text, false), set_config('app.user_id', '1', false);
         RAISE EXCEPTION 'after a setting of the session';
     WHEN 'kept' THEN
-        PERFORM set_config('app.org_id', NEW.org_id::text, false), set_config('statement_timeout', '1', false);
+        PERFORM set_config('app.org_id', NEW.org_id::text, false), set_config('app.user_id', '1', false);
     ELSE
     END CASE;
     RETURN NEW;
