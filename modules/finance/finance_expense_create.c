@@ -136,8 +136,9 @@ static void insert_stmt(const creation *c, const PGresult *context, rest_tx_stmt
     stmt->sql = "INSERT INTO transactions (type, id, org_id, property_id, category, vendor,"
                 " description, notes, amount_cents, currency, payment_mode, payment_reference,"
                 " invoice_number, receipt_document_id, occurred_at, created_by, business_date)"
-                " VALUES ('expense', $1::bigint, $2::bigint, $3::bigint, $4, $5, $6, $7, $8::bigint,"
-                " $9, $10, $11, $12, $13::bigint, $14::timestamptz, $15::bigint, $16::date)";
+                " VALUES ('expense', $1::bigint, $2::bigint, $3::bigint, $4, $5, $6, $7,"
+                " $8::bigint, $9, $10, $11, $12, $13::bigint, $14::timestamptz, $15::bigint,"
+                " $16::date)";
     stmt->count = 16;
     stmt->values = values;
 }

@@ -58,7 +58,7 @@ static const struct {
 
 const char *finance_expense_select(apr_pool_t *p)
 {
-    /* the same whatever DateStyle and TimeZone say; extract() is numeric, exact to the microsecond */
+    /* the same whatever DateStyle and TimeZone say; extract() is numeric: exact microseconds */
     static const char *const around[][2] = {
         [TEXT] = { "", "" },
         [NUMBER] = { "", "" },

@@ -74,7 +74,8 @@ void finance_idempotency_claim(const finance_call *call, const finance_idempoten
                    "'idempotency ' || $1::text || ' ' || $2::text || ' ' || $3::text, 0))";
     stmts[0].count = 3;
     stmts[0].values = values;
-    stmts[1].sql = "SELECT encode(fingerprint, 'hex'), status, content_type, location, body FROM idempotency_keys"
+    stmts[1].sql = "SELECT encode(fingerprint, 'hex'), status, content_type, location, body"
+                   " FROM idempotency_keys"
                    " WHERE org_id = $1::bigint AND user_id = $2::bigint AND key = $3"
                    " AND created_at > now() - interval '24 hours'";
     stmts[1].count = 3;

@@ -97,7 +97,8 @@ static void write_marks(apr_pool_t *p, const server_rec *s)
  * is to be seen. */
 static int is_json(apr_pool_t *p, const rt_event *event)
 {
-    return event->data_len <= RT_EVENT_DATA_MAX && og_json_load(p, event->data, event->data_len, NULL);
+    return event->data_len <= RT_EVENT_DATA_MAX
+           && og_json_load(p, event->data, event->data_len, NULL);
 }
 
 /* Publishes rows and returns the ids of those that are done, as an array literal; NULL for none. */
