@@ -15,6 +15,7 @@ typedef struct rt_ring_slot {
     char domain[RT_DOMAIN_SIZE];
     apr_uint64_t newest;     /* position + 1; 0: none */
     apr_uint64_t newest_id;
+    apr_uint64_t floor;      /* newest id of all orgs that lost the slot */
     apr_time_t used;         /* monotonic: its last publication or poll */
     rt_burst burst;
 } rt_ring_slot;
@@ -24,7 +25,6 @@ struct rt_ring {
     apr_uint64_t data;       /* bytes of the ring */
     apr_uint64_t head, tail; /* positions: next to write, oldest kept */
     apr_uint64_t last_id;
-    apr_uint64_t floor;      /* newest id of an org that lost its slot: it may have lost that */
     apr_uint64_t evicted;
     apr_uint32_t slots, taken; /* orgs there is room for, and those that are not free */
     apr_uint32_t hand, unused; /* slots looked at by rt_ring_give_back() */
@@ -32,7 +32,7 @@ struct rt_ring {
         apr_uint32_t active; /* the commit word: 0 is written last */
         apr_uint32_t index;
         rt_ring_slot slot;
-        apr_uint64_t head, last_id, floor;
+        apr_uint64_t head, last_id;
     } intent;
 };
 
@@ -131,12 +131,18 @@ static apr_uint64_t hash(const rt_ring *ring, const rt_ring_key *key)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* The org's slot, or NULL; *victim then is where it would go: a free one, or its window's
- * longest silent */
-static rt_ring_slot *find(const rt_ring *ring, const rt_ring_key *key, rt_ring_slot **victim)
+/* Where an org without a slot would have one */
+typedef struct vacancy {
+    rt_ring_slot *slot; /* a free one, or its window's longest silent */
+    apr_uint64_t floor; /* newest id that it may have lost */
+} vacancy;
+
+/* The org's slot, or NULL and *vacant */
+static rt_ring_slot *find(const rt_ring *ring, const rt_ring_key *key, vacancy *vacant)
 {
     apr_uint64_t start = hash(ring, key);
     rt_ring_slot *all = slots_of(ring), *idle = NULL;
+    apr_uint64_t floor = 0;
     int i;
 
     for (i = 0; i < WINDOW; i++) {
@@ -148,8 +154,10 @@ static rt_ring_slot *find(const rt_ring *ring, const rt_ring_key *key, rt_ring_s
         if (!idle || slot->newest_id < idle->newest_id) {
             idle = slot;
         }
+        floor = slot->floor > floor ? slot->floor : floor;
     }
-    *victim = idle;
+    vacant->slot = idle;
+    vacant->floor = floor;
     return NULL;
 }
 
@@ -247,7 +255,6 @@ static void begin(rt_ring *ring, const rt_ring_slot *slot)
     ring->intent.slot = *slot;
     ring->intent.head = ring->head;
     ring->intent.last_id = ring->last_id;
-    ring->intent.floor = ring->floor;
     og_hooks_crash_point();
     __atomic_store_n(&ring->intent.active, 1, __ATOMIC_SEQ_CST);
     og_hooks_crash_point();
@@ -267,27 +274,30 @@ static apr_uint64_t padded(apr_uint64_t size)
 }
 
 /* Free a slot. The floor first: a death in between raises it for nothing, which no reader minds;
- * a slot that is gone before would hide what its org lost. */
+ * an org that is gone before would not be told what it lost. */
 static void vacate(rt_ring *ring, rt_ring_slot *slot)
 {
-    if (slot->newest_id > ring->floor) {
-        ring->floor = slot->newest_id;
-    }
+    rt_ring_slot empty = { 0 };
+
+    empty.floor = slot->newest_id > slot->floor ? slot->newest_id : slot->floor;
+    slot->floor = empty.floor;
     og_hooks_crash_point();
     ring->taken -= slot->org != 0;
     __atomic_store_n(&slot->org, 0, __ATOMIC_SEQ_CST);
     og_hooks_crash_point();
-    memset(slot, 0, sizeof(*slot));
+    *slot = empty;
     og_hooks_crash_point();
 }
 
-static void take_slot(rt_ring *ring, rt_ring_slot *slot, const rt_ring_key *key)
+static void take_slot(rt_ring *ring, const vacancy *vacant, const rt_ring_key *key)
 {
+    rt_ring_slot *slot = vacant->slot;
+
     vacate(ring, slot);
     ring->taken++;
     slot->org = key->org;
     memcpy(slot->domain, key->domain, strlen(key->domain));
-    slot->newest_id = ring->floor;
+    slot->newest_id = vacant->floor;
 }
 
 static void write_record(rt_ring *ring, rt_ring_slot *slot, const rt_ring_event *event,
@@ -329,8 +339,9 @@ static void write_record(rt_ring *ring, rt_ring_slot *slot, const rt_ring_event 
 apr_status_t rt_ring_append(rt_ring *ring, const rt_ring_key *key, const rt_ring_event *event,
                             const rt_ring_keep *keep, apr_uint64_t *id)
 {
-    rt_ring_slot *slot, *victim = NULL;
     const rt_record *known;
+    rt_ring_slot *slot;
+    vacancy vacant;
     apr_uint64_t size;
 
     if (strlen(key->domain) >= RT_DOMAIN_SIZE || key->org < 1
@@ -343,16 +354,16 @@ apr_status_t rt_ring_append(rt_ring *ring, const rt_ring_key *key, const rt_ring
     if (size > ring->data / 4) {
         return APR_ENOSPC;
     }
-    slot = find(ring, key, &victim);
+    slot = find(ring, key, &vacant);
     known = slot ? duplicate(ring, slot, keep, event->event_id) : NULL;
     if (known) {
         *id = known->id;
         return APR_EEXIST;
     }
-    begin(ring, slot ? slot : victim);
+    begin(ring, slot ? slot : vacant.slot);
     if (!slot) {
-        slot = victim;
-        take_slot(ring, slot, key);
+        slot = vacant.slot;
+        take_slot(ring, &vacant, key);
     }
     write_record(ring, slot, event, keep, size);
     commit(ring);
@@ -363,8 +374,9 @@ apr_status_t rt_ring_append(rt_ring *ring, const rt_ring_key *key, const rt_ring
 int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after,
                  const rt_ring_keep *keep, apr_uint64_t *at, int *gap)
 {
-    rt_ring_slot *unused, *slot;
     walk w = { ring, keep, 0, 0, 0 };
+    rt_ring_slot *slot;
+    vacancy vacant;
     const rt_record *record;
     int n = 0;
 
@@ -372,9 +384,9 @@ int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after
     if (strlen(key->domain) >= RT_DOMAIN_SIZE) {
         return 0;
     }
-    slot = find(ring, key, &unused);
+    slot = find(ring, key, &vacant);
     w.next = slot ? slot->newest : 0;
-    w.next_id = slot ? slot->newest_id : ring->floor;
+    w.next_id = slot ? slot->newest_id : vacant.floor;
     while (w.next_id > after && (record = step(&w, &at[n])) != NULL) {
         n++;
     }
@@ -384,7 +396,8 @@ int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after
 
 apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep)
 {
-    rt_ring_slot *unused, *slot = find(ring, key, &unused);
+    vacancy unused;
+    rt_ring_slot *slot = find(ring, key, &unused);
 
     if (!slot) {
         return 0;
@@ -454,8 +467,6 @@ int rt_ring_repair(rt_ring *ring)
         ring->head = ring->tail;
     }
     ring->last_id = ring->intent.last_id;
-    og_hooks_crash_point();
-    ring->floor = ring->intent.floor;
     count_taken(ring);
     commit(ring);
     return 1;
