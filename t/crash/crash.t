@@ -68,6 +68,13 @@ sub inspect {
     return is "@wrong", '', "$what: all is whole";
 }
 
+# A process that was struck accepts connections until it is really gone
+sub is_dead {
+    my $pid = shift;
+    open my $fh, '<', "/proc/$pid/stat" or return 1;
+    return (<$fh> // '') =~ /\) [ZX] /;
+}
+
 # What others get while a process may hold a lock: an answer, each by its deadline
 sub others_are_served {
     my ($org, $what) = @_;
@@ -137,6 +144,7 @@ for my $signal (qw(KILL SEGV STOP)) {
             $hooks->disarm;
             last unless $victim;
             $struck++;
+            wait_for(5, sub { is_dead($victim) }) if $signal ne 'STOP';
             others_are_served($org, $what);
             kill CONT => $victim if $signal eq 'STOP';
             works_again($org, $what);
