@@ -29,6 +29,9 @@
 
 /* A holder needs microseconds; one that was stopped is not waited for (F03) */
 #define LOCK_WITHIN apr_time_from_msec(100)
+/* … and when one waited in vain, nobody else of its child does for so long: a notifier that asks
+ * for many polls must not wait once for each */
+#define SHUT_FOR apr_time_from_msec(250)
 
 typedef struct segment {
     og_shm_head head;
@@ -42,6 +45,9 @@ static segment *shared;
 static tenant_revocations *table;
 static apr_uint32_t limit;
 static apr_interval_time_t life;
+
+/* child: when the lock is tried again, monotonic */
+static atomic_llong shut_until;
 
 APR_HOOK_STRUCT(APR_HOOK_LINK(session_revoked))
 APR_IMPLEMENT_OPTIONAL_HOOK_RUN_ALL(tenant, TENANT, int, session_revoked,
@@ -79,7 +85,11 @@ int tenant_revoke_look(const tenant_holder *whose, apr_time_t issued, apr_uint64
     if (current == *revision) {
         return 0;
     }
+    if (og_clock_mono() < atomic_load(&shut_until)) {
+        return -1;
+    }
     if (!lock_table()) {
+        atomic_store(&shut_until, og_clock_mono() + SHUT_FOR);
         if (is_worth_a_line()) {
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf, OGLOGNO(1031)
                          "the lock of the revocations was not to be had in time: callers who may "

