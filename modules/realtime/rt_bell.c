@@ -33,6 +33,7 @@ struct rt_bell {
     pthread_mutex_t lock;
     apr_uint32_t count;            /* under lock; NEWS_MAX + 1: too many, look at all */
     apr_uint64_t news[NEWS_MAX];   /* under lock: keys */
+    atomic_int missed;             /* the lock was not to be had for a key: look at all */
 };
 
 /* parent, then inherited: */
@@ -130,7 +131,8 @@ static void add_news(rt_bell *bell, apr_uint64_t key)
     apr_uint32_t i;
 
     if (!take(bell)) {
-        return; /* its polls look for themselves once a second */
+        atomic_store(&bell->missed, 1); /* before the bell rings */
+        return;
     }
     if (bell->count > NEWS_MAX) {
         og_lock_give(&bell->lock);
@@ -179,7 +181,7 @@ static apr_uint32_t take_news(rt_bell *bell, apr_uint64_t keys[NEWS_MAX])
     bell->count = 0;
     og_hooks_crash_point();
     og_lock_give(&bell->lock);
-    return count;
+    return atomic_exchange(&bell->missed, 0) ? NEWS_MAX + 1 : count;
 }
 
 /* Take a slot's owner lock. 1: held, by the calling thread. */

@@ -22,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 9
+#define LAYOUT 10
 
 /* Slots of a shard that one second of a child looks through for idle ones: some microseconds */
 #define GIVE_BACK 256
