@@ -9,7 +9,7 @@ use My::Load qw(pollload realtime_server setting verdict verdicts);
 my $polls = setting(LOAD_POLLS => 50_000);
 my $httpd = realtime_server('gate');
 my $got = pollload(port => $httpd->port, pid => $httpd->pid, polls => $polls, orgs => setting(LOAD_ORGS => $polls),
-    rate => setting(LOAD_RATE => 500), seconds => setting(LOAD_SECONDS => 1800), idle => 3);
+    rate => setting(LOAD_RATE => 500), seconds => setting(LOAD_SECONDS => 1800), ramp => 20);
 
 my $asked = $got->{answers} + $got->{published};
 print "\n";

@@ -40,7 +40,7 @@ typedef struct load_plan {
     int port;
     const char *path;   /* orgscale's, before /subscribe and /publish */
     const char *tokens; /* file of "org token" lines */
-    int polls, norgs, pollers, rate, seconds, wait, idle, drain;
+    int polls, norgs, pollers, rate, seconds, wait, idle, drain, ramp;
     pid_t server;       /* the root of its processes; 0: not measured */
     load_org *orgs;
     uint32_t events;    /* rate * seconds */
@@ -151,7 +151,7 @@ void load_usage_of(pid_t root, int with_memory, load_usage *usage);
 
 typedef struct load_outcome {
     int parked;
-    int64_t pss_before, pss_parked; /* KiB */
+    int64_t pss_before, pss_parked, pss_after; /* KiB; after: all parked again, at the end */
     double idle_percent, idle_answers; /* of one core; answers meanwhile */
     int64_t cpu;                    /* microseconds from the first event to the last delivery */
     double seconds;                 /* that this took */

@@ -46,7 +46,7 @@ typedef struct poller {
     int epoll, n, opened, starting;
     poll_conn *conns;
     poll_conn *wheel[WHEEL];
-    int64_t ticked, swept;
+    int64_t began, ticked, swept;
     char *scratch;
     unsigned int random;
 } poller;
@@ -325,9 +325,13 @@ static void sweep(poller *own, int64_t now)
     }
 }
 
+/* Polls are opened evenly over the time of the ramp, or, without one, as fast as the server parks. */
 static void start_some(poller *own)
 {
-    while (own->opened < own->n && own->starting < STARTING) {
+    int64_t ramp = own->plan->ramp * (int64_t)1000000;
+    int64_t may = ramp ? (load_now() - own->began) * own->n / ramp : own->n;
+
+    while (own->opened < own->n && own->opened < may && own->starting < STARTING) {
         own->starting++;
         open_poll(own, &own->conns[own->opened++]);
     }
@@ -346,7 +350,7 @@ static void prepare(poller *own, const load_plan *plan, load_shared *shared, int
     own->scratch = malloc(SCRATCH);
     own->n = (plan->polls - which + plan->pollers - 1) / plan->pollers;
     own->conns = calloc((size_t)own->n + 1, sizeof(*own->conns));
-    own->swept = load_now();
+    own->began = own->swept = load_now();
     own->ticked = own->swept / TICK;
     if (own->epoll < 0 || !own->scratch || !own->conns) {
         perror("pollload: poller");

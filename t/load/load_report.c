@@ -102,7 +102,19 @@ static long count_lost(const load_plan *plan, const load_shared *shared)
     return lost;
 }
 
-static void print_errors(const load_counts *sum, long errors)
+static long count_errors(const load_counts *counts)
+{
+    long errors = 0;
+    int i;
+
+    for (i = 0; i < LOAD_ERRORS; i++) {
+        errors += counts->errors[i];
+    }
+    return errors;
+}
+
+/* publisher: its share of them */
+static void print_errors(const load_counts *sum, long errors, long publisher)
 {
     int i;
 
@@ -117,27 +129,44 @@ static void print_errors(const load_counts *sum, long errors)
             printf(", status %d %u", i, sum->status[i]);
         }
     }
+    if (publisher) {
+        printf("; the publisher's of these %ld", publisher);
+    }
     printf("\n");
 }
 
+static int knows_memory(const load_outcome *outcome)
+{
+    return outcome->pss_before >= 0 && outcome->pss_parked >= 0 && outcome->pss_after >= 0;
+}
+
+/* KiB that a poll adds to the server, of what it had with all parked, at first or at the end. */
+static double memory(const load_outcome *outcome, int64_t pss)
+{
+    return (double)(pss - outcome->pss_before) / (outcome->parked ? outcome->parked : 1);
+}
+
 /* What only the server's processes tell. */
-static void print_server(const load_outcome *outcome, double cpu, double memory)
+static void print_server(const load_outcome *outcome, double cpu)
 {
     printf("%-22s %.1f us a delivery (%.0f %% of a core)\n", "server CPU", cpu,
            (double)outcome->cpu / outcome->seconds / 1e4);
-    if (outcome->pss_before >= 0 && outcome->pss_parked >= 0) {
-        printf("%-22s %.1f KiB a parked poll (%lld to %lld KiB)\n", "server memory", memory,
-               (long long)outcome->pss_before, (long long)outcome->pss_parked);
+    if (knows_memory(outcome)) {
+        printf("%-22s %.1f KiB a parked poll, %.1f at the end (%lld, %lld, %lld KiB)\n",
+               "server memory", memory(outcome, outcome->pss_parked),
+               memory(outcome, outcome->pss_after), (long long)outcome->pss_before,
+               (long long)outcome->pss_parked, (long long)outcome->pss_after);
     }
     printf("%-22s %.2f %% of a core, everything parked (%.0f answers meanwhile)\n", "idle CPU",
            outcome->idle_percent, outcome->idle_answers);
 }
 
-static void print_server_values(const load_outcome *outcome, double cpu, double memory)
+static void print_server_values(const load_outcome *outcome, double cpu)
 {
     printf("cpu_us_per_delivery=%.2f\n", cpu);
-    if (outcome->pss_before >= 0 && outcome->pss_parked >= 0) {
-        printf("kib_per_poll=%.2f\n", memory);
+    if (knows_memory(outcome)) {
+        printf("kib_per_poll=%.2f\nkib_per_poll_at_end=%.2f\n",
+               memory(outcome, outcome->pss_parked), memory(outcome, outcome->pss_after));
     }
     printf("idle_cpu_percent=%.2f\nidle_answers=%.0f\n", outcome->idle_percent,
            outcome->idle_answers);
@@ -163,16 +192,15 @@ static void print_values(const load_plan *plan, const load_counts *sum, long los
 void load_report(const load_plan *plan, load_shared *shared, const load_outcome *outcome)
 {
     static load_counts sum;
-    long lost = count_lost(plan, shared), errors = 0, delivered;
-    double cpu, memory;
+    load_counts *publisher = &shared->counts[plan->pollers];
+    long lost = count_lost(plan, shared), errors, delivered;
+    double cpu;
     int i;
 
     for (i = 0; i <= plan->pollers; i++) {
         add(&sum, &shared->counts[i]);
     }
-    for (i = 0; i < LOAD_ERRORS; i++) {
-        errors += sum.errors[i];
-    }
+    errors = count_errors(&sum);
     delivered = atomic_load(&sum.delivered);
     printf("%-22s %d over %d organisations, from %d processes\n", "polls parked", outcome->parked,
            plan->norgs, plan->pollers);
@@ -182,19 +210,18 @@ void load_report(const load_plan *plan, load_shared *shared, const load_outcome 
     printf("%-22s p50 %.2f, p95 %.2f, p99 %.2f, max %.2f\n", "milliseconds",
            percentile(&sum, 0.5), percentile(&sum, 0.95), percentile(&sum, 0.99),
            (double)sum.latest / 1000);
-    printf("%-22s %ld answers, %ld empty, %ld paced, %ld drained; %ld connections, %ld stale\n",
-           "polls", atomic_load(&sum.answers), sum.empty, sum.paced, sum.drained, sum.opened,
-           sum.stale);
-    print_errors(&sum, errors);
+    printf("%-22s %ld answers, %ld empty, %ld paced, %ld drained\n", "polls",
+           atomic_load(&sum.answers), sum.empty, sum.paced, sum.drained);
+    printf("%-22s %ld, gone at the next request %ld; the publisher's of these %ld, %ld\n",
+           "connections", sum.opened, sum.stale, publisher->opened, publisher->stale);
+    print_errors(&sum, errors, count_errors(publisher));
     cpu = (double)outcome->cpu / (double)(delivered ? delivered : 1);
-    memory = (double)(outcome->pss_parked - outcome->pss_before)
-             / (outcome->parked ? outcome->parked : 1);
     if (plan->server) {
-        print_server(outcome, cpu, memory);
+        print_server(outcome, cpu);
     }
     printf("\n");
     if (plan->server) {
-        print_server_values(outcome, cpu, memory);
+        print_server_values(outcome, cpu);
     }
     print_values(plan, &sum, lost, errors);
 }

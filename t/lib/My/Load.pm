@@ -43,10 +43,10 @@ AsyncRequestWorkerFactor 2400
 ListenBacklog       4096
 CONF
 
-# Of RealtimeBufferMemory a sixteenth is for who waits: 64M has room for 52,000 organisations, were
-# they spread evenly. Nothing is logged of a request, nor is it in the server beside.
+# Of RealtimeBufferMemory a sixteenth is for who waits: room for 52,000 organisations a 64M, were they
+# spread evenly; where eight that share a bucket wait, a ninth is paced. 512M leaves them none. Nothing is logged of a request, nor is it in the server beside.
 my $lines = <<'CONF';
-RealtimeBufferMemory 256M
+RealtimeBufferMemory 512M
 Timeout             60
 KeepAlive           On
 KeepAliveTimeout    60
@@ -87,11 +87,12 @@ sub spew {
 }
 
 # Starts the client: port, pid (of the server), polls, orgs, rate, seconds, idle, wait, drain,
-# processes, nchan => 1. Its output goes where ours goes.
+# ramp, processes, nchan => 1. Its output goes where ours goes.
 sub start_pollload {
     my %what = @_;
     my @how = ('-p', $what{port}, '-n', $what{polls}, '-o', $what{orgs}, '-r', $what{rate} // 10,
-        '-s', $what{seconds} // 10, '-i', $what{idle} // 0, '-w', $what{wait} // 25, '-d', $what{drain} // 20,
+        '-s', $what{seconds} // 10, '-i', $what{idle} // 0, '-w', $what{wait} // 25, '-d', $what{drain} // 30,
+        '-R', $what{ramp} // 0,
         '-c', $what{processes} // ($what{polls} > 2000 ? 4 : 1), ($what{pid} ? ('-S', $what{pid}) : ()),
         ($what{nchan} ? ('-m', 'nchan') : ('-t', tokens($what{orgs}))));
     pipe my $from, my $to or die "pipe: $!\n";
