@@ -11,7 +11,8 @@
 
 typedef enum { RT_NOTHING_CAME, RT_DATA_CAME, RT_END_CAME } rt_incoming;
 
-/* What there is to read, without reading it. scratch: an empty brigade of the connection's */
+/* What there is to read, without reading it; mod_reqtimeout's clock does not see it. Not for HTTP/2's
+ * streams. scratch: an empty brigade of the connection's allocator */
 rt_incoming rt_client_look(conn_rec *c, apr_bucket_brigade *scratch);
 
 /* Write as much of what is in the filters as the socket takes. */

@@ -2,13 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* Parking by condition variable: a poll waits in its worker thread (parking.md). For MPMs that
  * can't wait for a socket without one, and for HTTP/2, whose streams have none of their own. */
+#include "rt_client.h"
 #include "rt_poll.h"
 
 #include "og_clock.h"
-
-#include <apr_portable.h>
-#include <http_core.h>
-#include <sys/socket.h>
 
 /* How often a parked poll looks whether its client is still there, and for events where the child
  * has no doorbell */
@@ -19,6 +16,7 @@ typedef struct cond_wait {
     rt_wait wait; /* first */
     pthread_cond_t rung;
     int woken;    /* under the table's lock */
+    apr_bucket_brigade *scratch;
 } cond_wait;
 
 /* child: */
@@ -53,18 +51,25 @@ static void sleep_until(cond_wait *own, apr_time_t until)
     rt_waits_unlock();
 }
 
-/* Whether the client has hung up: a read of nothing where nothing was sent. */
-static int is_gone(const request_rec *r)
+/* What the client did meanwhile; of a stream only mod_http2 can tell. */
+static rt_incoming look_at_client(const rt_poll *poll, cond_wait *own)
 {
-    apr_socket_t *socket = ap_get_conn_socket(r->connection);
-    apr_os_sock_t fd;
-    char byte;
+    conn_rec *c = poll->r->connection;
 
-    if (r->connection->aborted || !socket || r->connection->master
-        || apr_os_sock_get(&fd, socket) != APR_SUCCESS) {
-        return r->connection->aborted;
+    if (c->aborted) {
+        return RT_END_CAME;
     }
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return c->master ? RT_NOTHING_CAME : rt_client_look(c, own->scratch);
+}
+
+/* Look at client and store: whether it waits on, or what it came to. A client that sent more behind
+ * its poll does not wait for it alone. */
+static rt_look look_at(rt_poll *poll, cond_wait *own)
+{
+    rt_incoming came = look_at_client(poll, own);
+    rt_look look = came == RT_END_CAME ? RT_GONE : rt_poll_look(poll, 1);
+
+    return look == RT_NOTHING && came == RT_DATA_CAME ? RT_FULL : look;
 }
 
 static rt_look park(rt_poll *poll)
@@ -77,18 +82,22 @@ static rt_look park(rt_poll *poll)
     own->wait.tab = poll->tab;
     own->wait.ring = ring;
     own->wait.in_thread = 1;
+    own->scratch = apr_brigade_create(poll->r->pool, poll->r->connection->bucket_alloc);
     pthread_cond_init(&own->rung, &monotonic);
     if (!rt_waits_join(&own->wait)) {
         return RT_FULL;
     }
     apr_pool_cleanup_register(poll->r->pool, own, forget, apr_pool_cleanup_null);
+    if (!poll->r->connection->master) {
+        rt_client_push(poll->r->connection); /* answers to what was sent before it, all at once */
+    }
     poll->wait = &own->wait;
-    look = rt_poll_look(poll, 1);
+    look = look_at(poll, own);
     while (look == RT_NOTHING && og_clock_mono() < poll->until && !rt_waits_draining()) {
         apr_time_t next = og_clock_mono() + (poll->waiting ? LOOK_EVERY : LOOK_UNRUNG);
 
         sleep_until(own, next < poll->until ? next : poll->until);
-        look = is_gone(poll->r) ? RT_GONE : rt_poll_look(poll, 1);
+        look = look_at(poll, own);
     }
     rt_poll_stop_waiting(poll);
     if (rt_poll_lingers(poll, look, &last)) {
