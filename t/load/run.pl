@@ -29,8 +29,7 @@ sh('cp', '-R', (grep { -d } map { "$t/$_" } qw(lib load bench)), "$stage/t/");
 sh('cp', "$build/.libs/mod_tenant.so", "$build/.libs/mod_realtime_lp.so", "$stage/modules/");
 sh("$build/libtool", '--quiet', '--mode=install', 'cp', "$build/t/load/$_", "$stage/unit/") for qw(pollload sign_lines);
 
-# No mod_reqtimeout: it ends connections whose poll was parked longer than its time for a body.
-my %from = ((map { $_ => "$stock/mod_$_.so" } qw(mpm_event authn_core authz_core authz_host authz_user mime)),
+my %from = ((map { $_ => "$stock/mod_$_.so" } qw(mpm_event authn_core authz_core authz_host authz_user mime reqtimeout)),
     map { $_ => "$stage/modules/mod_$_.so" } qw(tenant realtime_lp));
 open my $load, '>', "$stage/load.conf" or die "load.conf: $!\n";
 print $load map { "LoadModule ${_}_module $from{$_}\n" } sort keys %from;

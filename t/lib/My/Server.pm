@@ -198,7 +198,7 @@ sub graceful { return $_[0]->reload('USR1') }
 sub restart  { announce_hard_end(); return $_[0]->reload('HUP') }
 
 # A child that is ended at once closes the sockets of its workers, and event's complain of that.
-sub announce_hard_end { return expect_error('AH0(?:3093|3465): process_socket: apr_pollset_add failure') }
+sub announce_hard_end { return expect_error('AH0(?:3093|3465): process_socket: apr_pollset_add failure', 'AH10503') }
 
 # Ends it; returns wait's status and how long that took. TERM, or WINCH for a graceful stop.
 sub stop {
