@@ -4,9 +4,11 @@
 #include "finance.h"
 
 #include "rest_query.h"
+#include "rest_storage.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
+#include <http_request.h>
 
 enum action { EXPENSE_LIST, EXPENSE_CREATE, EXPENSE_GET };
 
@@ -144,8 +146,23 @@ static int handler(request_rec *r)
     return actions[call.match.route->what](&call);
 }
 
+/* Behind rewrite rules and aliases: where these say a file, it is one. */
+static int translate(request_rec *r)
+{
+    const char *handler = rest_storage_handler(r);
+
+    return handler && !strcmp(handler, "finance") ? rest_storage_none(r, &finance_module) : DECLINED;
+}
+
+static int map_to_storage(request_rec *r)
+{
+    return rest_storage_answer(r, &finance_module);
+}
+
 void finance_routes_register(apr_pool_t *p)
 {
+    ap_hook_translate_name(translate, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(retrieve, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
 }

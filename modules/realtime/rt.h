@@ -200,7 +200,7 @@ typedef struct rt_wait {
     struct rt_wait *tab_next, **tab_link;
     apr_uint64_t key;
     apr_uint64_t tab;               /* rt_segment_tab(); 0: none */
-    int counted;                    /* under the table's lock: in the store's who-waits, too */
+    atomic_int counted;             /* in the store's who-waits, too; changed by who has the poll */
     int in_thread;                  /* it holds one */
     /* There is news, or with urgent something to look at even for one that lingers; under the table's
      * lock, so it must not block */
@@ -210,6 +210,7 @@ typedef struct rt_wait {
 /* Join those who wait for wait->key and wait->tab; 0 where no more may be parked. */
 int rt_waits_join(rt_wait *wait);
 void rt_waits_leave(rt_wait *wait); /* harmless when it has left */
+void rt_waits_part(rt_wait *wait);  /* the same under the table's lock */
 
 /* Whether a poll is counted in who-waits: set under its shard's lock, cleared by its own thread. */
 void rt_waits_count(rt_wait *wait, int counted);

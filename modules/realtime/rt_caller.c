@@ -3,7 +3,10 @@
 /* Who polls: mod_tenant's word, or nobody. */
 #include "rt.h"
 
+#include "rest_storage.h"
+
 #include <apr_strings.h>
+#include <http_request.h>
 
 static APR_OPTIONAL_FN_TYPE(tenant_identity_get) *identity_get;
 
@@ -25,8 +28,24 @@ static void retrieve(void)
     }
 }
 
+/* Behind rewrite rules and aliases: where these say a file, it is one. */
+static int translate(request_rec *r)
+{
+    const char *handler = rt_dir(r)->domain ? rest_storage_handler(r) : NULL;
+
+    return handler && !strncmp(handler, "realtime-", 9) ? rest_storage_none(r, &realtime_lp_module)
+                                                        : DECLINED;
+}
+
+static int map_to_storage(request_rec *r)
+{
+    return rest_storage_answer(r, &realtime_lp_module);
+}
+
 void rt_caller_register(apr_pool_t *p)
 {
+    ap_hook_translate_name(translate, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(retrieve, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

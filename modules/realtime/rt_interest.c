@@ -34,32 +34,62 @@ rt_interest *rt_interest_init(void *block, apr_uint32_t buckets)
     return table;
 }
 
-static entry *bucket_of(const rt_interest *table, apr_uint64_t key)
+apr_uint32_t rt_interest_buckets(apr_uint64_t keys)
 {
-    return (entry *)table->entries + key % table->buckets * WAYS;
+    return (apr_uint32_t)(keys * 2 / WAYS) + 1;
+}
+
+/* One of a key's two buckets: their numbers are of different bits of it */
+static entry *bucket_of(const rt_interest *table, apr_uint64_t key, int which)
+{
+    return (entry *)table->entries + (which ? key >> 32 : key) % table->buckets * WAYS;
 }
 
 static entry *find(const rt_interest *table, apr_uint64_t key)
 {
-    entry *at = bucket_of(table, key), *end = at + WAYS;
+    int which, i;
 
-    while (at < end && !(at->count && at->key == key)) {
-        at++;
+    for (which = 0; which < 2; which++) {
+        entry *at = bucket_of(table, key, which);
+
+        for (i = 0; i < WAYS; i++) {
+            if (at[i].count && at[i].key == key) {
+                return &at[i];
+            }
+        }
     }
-    return at < end ? at : NULL;
+    return NULL;
+}
+
+/* A free entry of the emptier bucket, or NULL */
+static entry *find_free(const rt_interest *table, apr_uint64_t key)
+{
+    entry *best = NULL;
+    int which, i, most = 0;
+
+    for (which = 0; which < 2; which++) {
+        entry *at = bucket_of(table, key, which), *one = NULL;
+        int n = 0;
+
+        for (i = 0; i < WAYS; i++) {
+            n += !at[i].count;
+            one = at[i].count ? one : &at[i];
+        }
+        if (n > most) {
+            most = n;
+            best = one;
+        }
+    }
+    return best;
 }
 
 int rt_interest_join(rt_interest *table, apr_uint64_t key, int child)
 {
-    entry *at = find(table, key), *end;
+    entry *at = find(table, key);
 
     if (!at) {
-        at = bucket_of(table, key);
-        end = at + WAYS;
-        while (at < end && at->count) {
-            at++;
-        }
-        if (at == end) {
+        at = find_free(table, key);
+        if (!at) {
             return 0;
         }
         memset(at, 0, sizeof(*at));
@@ -117,9 +147,11 @@ static void add_up(entry *at)
     for (child = 0; child < RT_CHILDREN; child++) {
         count += at->waiting[child];
     }
-    og_hooks_crash_point();
-    at->count = count;
-    og_hooks_crash_point();
+    if (at->count != count) { /* a page that nobody wrote to stays nobody's */
+        og_hooks_crash_point();
+        at->count = count;
+        og_hooks_crash_point();
+    }
 }
 
 void rt_interest_forget(rt_interest *table, int child)
@@ -127,7 +159,9 @@ void rt_interest_forget(rt_interest *table, int child)
     apr_uint64_t i;
 
     for (i = 0; i < table->buckets * WAYS; i++) {
-        table->entries[i].waiting[child] = 0;
+        if (table->entries[i].waiting[child]) {
+            table->entries[i].waiting[child] = 0;
+        }
         add_up(&table->entries[i]);
     }
 }

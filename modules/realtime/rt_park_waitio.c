@@ -22,11 +22,22 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mpm_common.h>
+#include <sched.h>
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
 /* A core output filter with more than this in it blocks: the notifier must not (FlushMaxThreshold) */
 #define NOTIFIER_WRITES_MAX (60 * 1024)
+
+/* Polls that the notifier takes at a time: as the last of them is CLAIMED while the others are
+ * answered, no more than a millisecond's */
+#define CHUNK 32
+
+/* Free memory that a connection with polls keeps for its next request */
+#define KEPT_FREE (8 * 1024)
+
+/* How often a worker lets others run before it sleeps until CLAIMED ends */
+#define YIELDS 16
 
 /* Deadlines are looked at so often: the wheel could do more, but only lingering asks for it */
 #define TURN_EVERY apr_time_from_msec(50)
@@ -39,7 +50,7 @@ typedef struct parking {
     conn_rec *c;
     apr_bucket_brigade *input;    /* worker: scratch */
     rt_poll *poll;                /* NULL: no request is suspended */
-    parking_state state;
+    _Atomic parking_state state;  /* written under the lock, or by the worker whose it is */
     int inside;                   /* worker: our process_connection runs the others' */
     int polls;                    /* worker: it has had one */
     int away;                     /* worker: the MPM watches it, so state is not BUSY or WANTS */
@@ -188,7 +199,6 @@ static int answer(parking *own)
         return 0;
     }
     rt_poll_stop_waiting(poll);
-    rt_waits_leave(&own->wait);
     if (poll->batch.bytes > NOTIFIER_WRITES_MAX) {
         own->by_worker = 1;
         rt_client_summon_worker(own->c);
@@ -204,26 +214,29 @@ static int answer(parking *own)
     return 1;
 }
 
-/* Notifier: the first of who was rung, CLAIMED, or NULL */
+/* Notifier: the first of who were rung, CLAIMED, as a list of at most CHUNK, or NULL */
 static parking *claim(int *busy, int *lingering)
 {
-    parking *own;
+    parking *first, **end = &first;
+    int n;
 
     rt_waits_lock();
     *busy = lot.watched != NULL;
     *lingering = lot.lingering > 0;
-    own = lot.rung;
-    if (own) {
-        lot.rung = own->queued;
-        if (!lot.rung) {
-            lot.rung_end = &lot.rung;
-        }
-        own->rung = 0;
-        own->state = CLAIMED;
-        take_off_wheel(own);
+    first = lot.rung;
+    for (n = 0; *end && n < CHUNK; n++) {
+        (*end)->rung = 0;
+        (*end)->state = CLAIMED;
+        take_off_wheel(*end);
+        end = &(*end)->queued;
     }
+    lot.rung = *end;
+    if (!lot.rung) {
+        lot.rung_end = &lot.rung;
+    }
+    *end = NULL;
     rt_waits_unlock();
-    return own;
+    return first;
 }
 
 /* Under lock */
@@ -251,19 +264,12 @@ static void drain(void)
     }
 }
 
-/* Notifier: one of who was rung. 0: there is none, *busy says whether there may be soon, and
- * *lingering whether it will be sooner than that */
-static int serve_one(int *busy, int *lingering)
+/* Notifier: the end of CLAIMED. A worker may have the connection from here on. */
+static void let_go(parking *own, int answered)
 {
-    parking *own = claim(busy, lingering);
-    int answered;
-
-    if (!own) {
-        return 0;
-    }
-    answered = answer(own);
     rt_waits_lock();
     if (answered) {
+        rt_waits_part(&own->wait);
         own->state = ANSWERED;
         rt_waits_rest(1);
         if (own->awaited) {
@@ -274,7 +280,20 @@ static int serve_one(int *busy, int *lingering)
         settle(own);
     }
     rt_waits_unlock();
-    return 1;
+}
+
+/* Notifier: some of who were rung. 0: there is none, *busy says whether there may be soon, and
+ * *lingering whether it will be sooner than that */
+static int serve_some(int *busy, int *lingering)
+{
+    parking *own = claim(busy, lingering), *next;
+    int any = own != NULL;
+
+    for (; own; own = next) {
+        next = own->queued;
+        let_go(own, answer(own));
+    }
+    return any;
 }
 
 apr_time_t rt_waitio_turn(void)
@@ -289,7 +308,7 @@ apr_time_t rt_waitio_turn(void)
     rt_wheel_turn(&lot.wheel, now, due);
     drain();
     rt_waits_unlock();
-    while (serve_one(&busy, &lingering)) {
+    while (serve_some(&busy, &lingering)) {
     }
     return now + (lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
 }
@@ -298,7 +317,13 @@ apr_time_t rt_waitio_turn(void)
 static parking_state take_back(parking *own)
 {
     parking_state was;
+    int yields;
 
+    /* the client that was just answered is quicker than the notifier, which had to let this thread run:
+     * mostly it needs a moment of the processor, and seldom a sleep of ours */
+    for (yields = 0; own->state == CLAIMED && yields < YIELDS; yields++) {
+        sched_yield();
+    }
     rt_waits_lock();
     while (own->state == CLAIMED) {
         own->awaited = 1;
@@ -398,7 +423,9 @@ static int park(parking *own, int *more)
     own->wait.key = poll->place.key;
     own->wait.tab = poll->tab;
     poll->wait = &own->wait;
-    rt_client_push(own->c); /* an answer before this one, which did not wait to be sent alone */
+    if (own->c->data_in_output_filters) {
+        rt_client_push(own->c); /* an answer before this one, which did not wait to be sent alone */
+    }
     /* what was read already never makes the socket readable: a client that sends several polls at
      * once is paced */
     if (!own->c->data_in_output_filters && !own->c->aborted
@@ -559,8 +586,10 @@ void rt_waitio_expect(const conn_rec *c)
 {
     parking *own = lot.on && !c->master ? parking_of(c) : NULL;
 
-    if (own) {
+    if (own && !own->polls) {
         own->polls = 1;
+        /* what a request needed goes back when it ends, and does not wait beside the next one's poll */
+        apr_allocator_max_free_set(apr_pool_allocator_get(c->pool), KEPT_FREE);
     }
 }
 

@@ -19,7 +19,6 @@ rt_poll *rt_poll_make(request_rec *r, const tenant_identity *caller)
     poll->revision = caller->revision;
     poll->gap = RT_GAP_NONE;
     poll->began = og_clock_mono();
-    poll->found = apr_palloc(r->pool, (apr_size_t)rt_conf()->buffer_size * sizeof(*poll->found));
     return poll;
 }
 
@@ -63,14 +62,21 @@ static void collect(rt_poll *poll, const rt_ring *ring, int n)
 
 /* Everything behind the cursor, or the gap that there is. The tail is taken first: what comes while
  * this runs is behind it. */
-static void read_ring(rt_poll *poll, const rt_ring *ring, const rt_ring_keep *keep)
+static void read_ring(rt_poll *poll, rt_ring *ring, const rt_ring_keep *keep)
 {
     apr_uint64_t tail = rt_ring_last_id(ring);
     int earliest = poll->start == RT_START_EARLIEST, lost = 0, n;
+    apr_uint64_t newest;
 
     poll->gap = begin(poll, ring);
     poll->start = RT_START_CURSOR;
-    if (poll->gap == RT_GAP_NONE) {
+    poll->rate = rt_ring_visit(ring, &poll->place.whose, keep, &newest);
+    /* an id ahead of the ring is for the scan to judge */
+    if (poll->gap == RT_GAP_NONE
+        && (earliest || newest > poll->cursor.id || poll->cursor.id > tail)) {
+        if (!poll->found) { /* most looks find nothing, and most polls are parked */
+            poll->found = apr_palloc(poll->r->pool, (apr_size_t)keep->events * sizeof(*poll->found));
+        }
         n = rt_ring_scan(ring, &poll->place.whose, earliest ? 0 : poll->cursor.id, keep,
                          poll->found, &lost);
         if (lost && !earliest) {
@@ -107,6 +113,19 @@ static int is_replaced(rt_poll *poll, const rt_shard *locked, int stay, apr_uint
     return verdict == RT_TABS_REPLACED;
 }
 
+/* Under the shard's lock: it waits no more */
+static void leave(rt_poll *poll, const rt_shard *locked)
+{
+    if (poll->waiting) {
+        poll->waiting = 0;
+        rt_interest_leave(locked->interest, poll->place.key, rt_bell_child());
+        rt_waits_count(poll->wait, 0);
+        if (poll->tab) {
+            rt_tabs_leave(locked->tabs, poll->tab, poll->ticket);
+        }
+    }
+}
+
 /* Under the shard's lock */
 static rt_look look(rt_poll *poll, const rt_shard *locked, int stay)
 {
@@ -114,7 +133,6 @@ static rt_look look(rt_poll *poll, const rt_shard *locked, int stay)
     rt_ring_keep keep;
 
     rt_segment_keep(&keep);
-    poll->rate = rt_ring_visit(locked->ring, &poll->place.whose, &keep);
     read_ring(poll, locked->ring, &keep);
     if (poll->gap == RT_GAP_NONE && !poll->batch.count) {
         result = RT_NOTHING;
@@ -139,6 +157,9 @@ rt_look rt_poll_look(rt_poll *poll, int stay)
         return RT_LATE;
     }
     result = is_replaced(poll, &locked, stay, &children) ? RT_REPLACED : look(poll, &locked, stay);
+    if (result != RT_NOTHING) {
+        leave(poll, &locked); /* there is something to say: in the same hold, since the lock is dear */
+    }
     rt_segment_unlock(poll->place.shard);
     if (children) {
         rt_bell_ring(children, poll->tab);
@@ -153,16 +174,12 @@ void rt_poll_stop_waiting(rt_poll *poll)
     if (!poll->waiting) {
         return;
     }
-    poll->waiting = 0;
     if (rt_segment_lock(poll->place.shard, &locked)) {
-        rt_interest_leave(locked.interest, poll->place.key, rt_bell_child());
-        rt_waits_count(poll->wait, 0);
-        if (poll->tab) {
-            rt_tabs_leave(locked.tabs, poll->tab, poll->ticket);
-        }
+        leave(poll, &locked);
         rt_segment_unlock(poll->place.shard);
     }
     else {
+        poll->waiting = 0;
         rt_waits_count(poll->wait, 0);
         rt_bell_owe(poll->place.shard);
     }
@@ -192,15 +209,19 @@ int rt_poll_lingers(const rt_poll *poll, rt_look look, apr_time_t *until)
     return linger > 0;
 }
 
+/* xorshift: what spreads clients need not be hard to guess, and asking the system is a call each */
 int rt_poll_jitter(int from, int to)
 {
-    unsigned char random[4];
-    unsigned int value = 0;
+    static _Thread_local apr_uint64_t state;
 
-    if (apr_generate_random_bytes(random, sizeof(random)) == APR_SUCCESS) {
-        memcpy(&value, random, sizeof(value));
+    if (!state && apr_generate_random_bytes((unsigned char *)&state, sizeof(state)) != APR_SUCCESS) {
+        state = (apr_uint64_t)og_clock_mono();
     }
-    return from + (int)(value % (unsigned int)(to - from + 1));
+    state += !state;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return from + (int)((state >> 33) % (unsigned int)(to - from + 1));
 }
 
 const char *rt_gap_name(rt_gap gap)

@@ -27,7 +27,7 @@ struct rt_ring {
     apr_uint64_t last_id;
     apr_uint64_t evicted;
     apr_uint32_t slots, taken; /* orgs there is room for, and those that are not free */
-    apr_uint32_t hand, unused; /* slots looked at by rt_ring_give_back() */
+    apr_uint32_t hand, unused; /* words looked at by rt_ring_give_back() */
     struct {
         apr_uint32_t active; /* the commit word: 0 is written last */
         apr_uint32_t index;
@@ -41,16 +41,29 @@ static rt_ring_slot *slots_of(const rt_ring *ring)
     return (rt_ring_slot *)((char *)ring + sizeof(*ring));
 }
 
+/* A bit a slot, set before it is taken and cleared behind its end: who looks for those that are not
+ * free touches no page of those that never were anything else */
+static apr_uint64_t *marks_of(const rt_ring *ring)
+{
+    return (apr_uint64_t *)(slots_of(ring) + ring->slots);
+}
+
+static apr_uint32_t words(apr_uint32_t slots)
+{
+    return (slots + 63) / 64;
+}
+
 static rt_record *record_at(const rt_ring *ring, apr_uint64_t at)
 {
-    char *data = (char *)(slots_of(ring) + ring->slots);
+    char *data = (char *)(marks_of(ring) + words(ring->slots));
 
     return (rt_record *)(data + at % ring->data);
 }
 
 apr_size_t rt_ring_bytes(apr_uint32_t slots, apr_size_t data)
 {
-    return sizeof(rt_ring) + slots * sizeof(rt_ring_slot) + data;
+    return sizeof(rt_ring) + slots * sizeof(rt_ring_slot) + words(slots) * sizeof(apr_uint64_t)
+           + data;
 }
 
 rt_ring *rt_ring_init(void *block, apr_uint32_t slots, apr_size_t data, apr_uint64_t epoch,
@@ -292,7 +305,9 @@ static void vacate(rt_ring *ring, rt_ring_slot *slot)
 static void take_slot(rt_ring *ring, const vacancy *vacant, const rt_ring_key *key)
 {
     rt_ring_slot *slot = vacant->slot;
+    apr_size_t n = (apr_size_t)(slot - slots_of(ring));
 
+    marks_of(ring)[n / 64] |= APR_UINT64_C(1) << n % 64;
     vacate(ring, slot);
     ring->taken++;
     slot->org = key->org;
@@ -394,11 +409,13 @@ int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after
     return n;
 }
 
-apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep)
+apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep,
+                           apr_uint64_t *newest)
 {
-    vacancy unused;
-    rt_ring_slot *slot = find(ring, key, &unused);
+    vacancy vacant;
+    rt_ring_slot *slot = find(ring, key, &vacant);
 
+    *newest = slot ? slot->newest_id : vacant.floor;
     if (!slot) {
         return 0;
     }
@@ -406,17 +423,34 @@ apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_
     return rt_burst_rate(&slot->burst, keep->now);
 }
 
-apr_uint32_t rt_ring_give_back(rt_ring *ring, apr_uint32_t slots, apr_time_t before)
+/* Give back what is idle of a word's slots. @return how many were */
+static apr_uint32_t give_back(rt_ring *ring, apr_uint32_t word, apr_time_t before)
 {
+    apr_uint64_t *mark = &marks_of(ring)[word], left = *mark;
     apr_uint32_t given = 0;
 
-    for (slots = slots < ring->slots ? slots : ring->slots; slots; slots--) {
-        rt_ring_slot *slot = &slots_of(ring)[ring->hand++ & (ring->slots - 1)];
+    while (left) {
+        int bit = __builtin_ctzll(left);
+        rt_ring_slot *slot = &slots_of(ring)[word * 64 + (apr_uint32_t)bit];
 
+        left &= left - 1;
         if (slot->org && slot->used < before) {
             vacate(ring, slot);
             given++;
         }
+        if (!slot->org) {
+            *mark &= ~(APR_UINT64_C(1) << bit);
+        }
+    }
+    return given;
+}
+
+apr_uint32_t rt_ring_give_back(rt_ring *ring, apr_uint32_t slots, apr_time_t before)
+{
+    apr_uint32_t all = words(ring->slots), n = words(slots), given = 0;
+
+    for (n = n < all ? n : all; n; n--) {
+        given += give_back(ring, ring->hand++ % all, before);
     }
     return given;
 }
@@ -447,7 +481,7 @@ static void count_taken(rt_ring *ring)
     apr_uint32_t i, taken = 0;
 
     for (i = 0; i < ring->slots; i++) {
-        taken += slots_of(ring)[i].org != 0;
+        taken += (marks_of(ring)[i / 64] >> i % 64 & 1) && slots_of(ring)[i].org != 0;
     }
     ring->taken = taken;
 }

@@ -5,7 +5,7 @@
  * @brief The events of many orgs in one bounded block: a ring, chained per (domain, org)
  *
  * Pure. Layout of the block, offsets only:
- *   rt_ring | rt_ring_slot[slots] | data bytes
+ *   rt_ring | rt_ring_slot[slots] | a bit a slot | data bytes
  * A record is rt_record and behind it type, id, coalesce key and JSON, padded to a multiple of
  * its header; none wraps. Positions count bytes ever written, so "still there" is one comparison: at >= tail.
  * Appending overwrites the oldest records of whichever org. Each record names its org's one before
@@ -100,12 +100,17 @@ apr_status_t rt_ring_append(rt_ring *ring, const rt_ring_key *key, const rt_ring
 int rt_ring_scan(const rt_ring *ring, const rt_ring_key *key, apr_uint64_t after,
                  const rt_ring_keep *keep, apr_uint64_t *at, int *gap);
 
-/** A poll of the org looks: its slot is in use. @return events it published in the last second */
-apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep);
+/**
+ * A poll of the org looks: its slot is in use.
+ * @param newest  the newest id that the org had or may have lost: a scan behind it finds nothing
+ * @return events it published in the last second
+ */
+apr_uint32_t rt_ring_visit(rt_ring *ring, const rt_ring_key *key, const rt_ring_keep *keep,
+                           apr_uint64_t *newest);
 
 /**
  * Give back the slots of orgs that nobody published to or polled since before. One call looks at so
- * many slots; the next goes on where it stopped.
+ * many slots, in multiples of 64; the next goes on where it stopped.
  * @return how many were given back
  */
 apr_uint32_t rt_ring_give_back(rt_ring *ring, apr_uint32_t slots, apr_time_t before);

@@ -22,7 +22,7 @@
 
 #define SHARDS 16
 #define MAGIC  0x72744c50 /* "rtLP" */
-#define LAYOUT 10
+#define LAYOUT 12
 
 /* Slots of a shard that one second of a child looks through for idle ones: some microseconds */
 #define GIVE_BACK 256
@@ -33,6 +33,7 @@
 typedef struct segment {
     og_shm_head head;
     apr_uint64_t memory;                   /* RealtimeBufferMemory when it was made */
+    apr_uint64_t waiting;                  /* polls that could be parked by then */
     unsigned char seed[APR_SIPHASH_KSIZE]; /* of the hashes that place orgs (B35) */
     unsigned char secret[RT_SECRET_LEN];   /* where RealtimeCursorSecret gives none */
     rt_counters counters;
@@ -52,25 +53,25 @@ static char *shard_of(int n)
     return (char *)shared + shards_at + (apr_size_t)n * shard_size;
 }
 
-/* How a shard's memory is spent: a sixteenth on who waits, a sixty-fourth on their tabs, an eighth
- * on the orgs' slots, the rest on events. */
+/* A shard has room for its part of all polls that can be parked, and memory, of which a sixty-fourth
+ * is spent on their tabs, an eighth on the orgs' slots, the rest on events. */
 typedef struct shard_shape {
     apr_uint32_t buckets, tabs, slots;
     apr_size_t data;
 } shard_shape;
 
-static void plan(apr_size_t memory, shard_shape *shape)
+static void plan(apr_size_t memory, apr_uint64_t waiting, shard_shape *shape)
 {
     apr_size_t each = memory / SHARDS;
-    apr_size_t bucket = rt_interest_bytes(2) - rt_interest_bytes(1);
     apr_size_t tab = rt_tabs_bytes(2) - rt_tabs_bytes(1);
     apr_size_t slot = rt_ring_bytes(2, 0) - rt_ring_bytes(1, 0);
 
-    shape->buckets = (apr_uint32_t)(each / 16 / bucket) + 1;
+    /* orgs are spread over shards by chance: a few dozen may all be of one */
+    shape->buckets = rt_interest_buckets(waiting / SHARDS + 32);
     for (shape->slots = 8; (shape->slots * 2) * slot <= each / 8; shape->slots *= 2) {
     }
     shape->tabs = (apr_uint32_t)(each / 64 / tab) + 1;
-    shape->data = each - each / 16 - each / 64 - each / 8;
+    shape->data = each - each / 64 - each / 8;
     interest_at = aligned(sizeof(pthread_mutex_t));
     tabs_at = aligned(interest_at + rt_interest_bytes(shape->buckets));
     ring_at = aligned(tabs_at + rt_tabs_bytes(shape->tabs));
@@ -103,9 +104,8 @@ static int fill(const shard_shape *shape)
 
 /* How much memory the store has. One that is there keeps its size: what moved to a new one would
  * hide from it what the children of the last generation still publish. */
-static apr_size_t memory_of(server_rec *s)
+static apr_size_t memory_of(const segment *kept, server_rec *s)
 {
-    const segment *kept = (segment *)rest_retained_find("orgscale-realtime", MAGIC, LAYOUT);
     apr_int64_t wanted = rt_conf()->buffer_memory;
 
     if (!kept || kept->memory == (apr_uint64_t)wanted) {
@@ -121,14 +121,18 @@ static apr_size_t memory_of(server_rec *s)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     apr_size_t bells_at = aligned(sizeof(segment)), size, memory;
+    apr_uint64_t waiting = (apr_uint64_t)rt_places_get()->all;
+    const segment *kept;
     shard_shape shape;
     int is_new;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
-    memory = memory_of(s);
-    plan(memory, &shape);
+    kept = (segment *)rest_retained_find("orgscale-realtime", MAGIC, LAYOUT);
+    memory = memory_of(kept, s);
+    waiting = kept ? kept->waiting : waiting;
+    plan(memory, waiting, &shape);
     shards_at = aligned(bells_at + rt_bell_size());
     size = shards_at + SHARDS * shard_size;
     shared = (segment *)rest_retained_segment("orgscale-realtime", MAGIC, LAYOUT, size, &is_new);
@@ -139,6 +143,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     if (is_new) {
         shared->memory = memory;
+        shared->waiting = waiting;
         rt_bell_init((rt_bell *)((char *)shared + bells_at));
     }
     rt_bell_attach((rt_bell *)((char *)shared + bells_at));

@@ -60,7 +60,10 @@ static int is_kept_free(void)
 /* Under lock: polls that come at once must not all find the last place free. */
 static int admits(void)
 {
-    return rt_waits_room() && rt_bell_parked_total() < rt_conf()->max_parked && !is_kept_free();
+    return rt_waits_room() && !is_kept_free()
+           /* where the children's own bounds are enough, nobody adds up */
+           && (rt_conf()->max_parked >= rt_places_get()->all
+               || rt_bell_parked_total() < rt_conf()->max_parked);
 }
 
 /* Under lock */
@@ -109,9 +112,8 @@ int rt_waits_join(rt_wait *wait)
     return 1;
 }
 
-void rt_waits_leave(rt_wait *wait)
+void rt_waits_part(rt_wait *wait)
 {
-    pthread_mutex_lock(&waits.lock);
     if (wait->link) {
         *wait->link = wait->next;
         if (wait->next) {
@@ -124,14 +126,18 @@ void rt_waits_leave(rt_wait *wait)
         waits.parked--;
         rt_bell_parked(-1, wait->in_thread);
     }
+}
+
+void rt_waits_leave(rt_wait *wait)
+{
+    pthread_mutex_lock(&waits.lock);
+    rt_waits_part(wait);
     pthread_mutex_unlock(&waits.lock);
 }
 
 void rt_waits_count(rt_wait *wait, int counted)
 {
-    pthread_mutex_lock(&waits.lock);
-    wait->counted = counted;
-    pthread_mutex_unlock(&waits.lock);
+    atomic_store(&wait->counted, counted);
 }
 
 apr_uint16_t rt_waits_counted(apr_uint64_t key)
@@ -141,7 +147,7 @@ apr_uint16_t rt_waits_counted(apr_uint64_t key)
 
     pthread_mutex_lock(&waits.lock);
     for (wait = waits.groups[key % GROUPS]; wait; wait = wait->next) {
-        counted += wait->key == key && wait->counted;
+        counted += wait->key == key && atomic_load(&wait->counted);
     }
     pthread_mutex_unlock(&waits.lock);
     return counted;

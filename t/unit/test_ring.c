@@ -422,6 +422,16 @@ static int found_or_missed(const rt_ring *ring, int orgs)
     return found;
 }
 
+static void fill_again(rt_ring *ring, int orgs)
+{
+    apr_uint64_t id;
+    int org;
+
+    for (org = 1; org <= orgs; org++) {
+        assert_int_equal(add(ring, org, orgs + org, &keep, &id), APR_SUCCESS);
+    }
+}
+
 static void fill(rt_ring *ring, int orgs)
 {
     apr_uint64_t id;
@@ -438,21 +448,15 @@ static void idle_slots_are_given_back_some_a_call_and_never_in_silence(void **st
     rt_ring_keep later = { KEEP, 1000, 500 };
     rt_ring_key polled = key_of(3), told = key_of(5), gone = key_of(9);
     rt_ring *ring = *state;
-    apr_uint64_t at[KEEP], id;
-    apr_uint32_t given = 0, once;
-    int i, gap;
+    apr_uint64_t at[KEEP], id, newest;
+    int gap;
 
     fill(ring, 10); /* more would share windows, and take one another's slots */
     assert_int_equal(found_or_missed(ring, 10), 10);
     assert_int_equal(rt_ring_give_back(ring, SLOTS, 0), 0); /* used at 0 is not before 0 */
-    assert_int_equal(rt_ring_visit(ring, &polled, &later), 1);
+    assert_int_equal(rt_ring_visit(ring, &polled, &later, &newest), 1);
     assert_int_equal(add(ring, 5, 11, &later, &id), APR_SUCCESS);
-    for (i = 0; i < SLOTS / 4; i++) {
-        once = rt_ring_give_back(ring, 4, 500);
-        assert_true(once <= 4);
-        given += once;
-    }
-    assert_int_equal(given, 8);
+    assert_int_equal(rt_ring_give_back(ring, SLOTS, 500), 8);
     assert_int_equal(found_or_missed(ring, 10), 2);
     assert_int_equal(rt_ring_scan(ring, &told, 4, &keep, at, &gap), 2);
     assert_int_equal(gap, 0);
@@ -465,9 +469,30 @@ static void idle_slots_are_given_back_some_a_call_and_never_in_silence(void **st
     assert_int_equal(gap, 1);
     assert_int_equal(rt_ring_scan(ring, &gone, 11, &later, at, &gap), 1);
     assert_int_equal(gap, 0);
-    assert_int_equal(rt_ring_visit(ring, &gone, &later), 1); /* the burst before is forgotten */
+    assert_int_equal(rt_ring_visit(ring, &gone, &later, &newest), 1); /* the burst before is forgotten */
+    assert_int_equal(newest, id);
     assert_int_equal(rt_ring_give_back(ring, 2 * SLOTS, 501), 3);
     assert_int_equal(rt_ring_give_back(ring, SLOTS, 501), 0);
+}
+
+/* A call looks at 64 slots, and the next goes on */
+static void a_call_looks_at_some_slots_and_the_next_goes_on(void **state)
+{
+    rt_ring *ring = rt_ring_init(malloc(rt_ring_bytes(4 * SLOTS, DATA)), 4 * SLOTS, DATA, 1, seed);
+    apr_uint32_t given = 0, once;
+    int i;
+
+    fill(ring, 40);
+    for (i = 0; i < 4; i++) {
+        once = rt_ring_give_back(ring, SLOTS, 1);
+        assert_in_range(once, 1, 39);
+        given += once;
+    }
+    assert_int_equal(given, 40);
+    assert_int_equal(found_or_missed(ring, 40), 0);
+    fill_again(ring, 40);
+    assert_int_equal(rt_ring_give_back(ring, 4 * SLOTS, 1), 40);
+    free(ring);
 }
 
 /* Nobody who published nothing can have lived where these two did, but by chance: 8 of 64 places each */
@@ -566,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_death_at_any_store_is_rolled_back_or_complete),
         ring_test(idle_slots_are_given_back_some_a_call_and_never_in_silence),
         ring_test(what_is_given_back_is_a_gap_to_few_others),
+        cmocka_unit_test(a_call_looks_at_some_slots_and_the_next_goes_on),
         cmocka_unit_test(a_death_at_any_store_of_giving_back_hides_nothing),
         cmocka_unit_test(a_held_lock_is_given_up_in_time)
     };

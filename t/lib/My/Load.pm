@@ -43,10 +43,8 @@ AsyncRequestWorkerFactor 2400
 ListenBacklog       4096
 CONF
 
-# Of RealtimeBufferMemory a sixteenth is for who waits: room for 52,000 organisations a 64M, were they
-# spread evenly; where eight that share a bucket wait, a ninth is paced. 512M leaves them none. Nothing is logged of a request, nor is it in the server beside.
+# Nothing is logged of a request, nor is it in the server beside.
 my $lines = <<'CONF';
-RealtimeBufferMemory 512M
 Timeout             60
 KeepAlive           On
 KeepAliveTimeout    60

@@ -65,22 +65,22 @@ my $identity = <<"CONF";
     Require        valid-user
 CONF
 
+# One section a location: each that a request is in costs it a merge of all modules' settings.
 my $realtime = <<"CONF";
-<LocationMatch "^/rt/a/(subscribe|metrics)\$">
-$identity
-</LocationMatch>
-<Location /rt/a/>
-    RealtimeDomain rt_a
-</Location>
 <Location /rt/a/subscribe>
-    SetHandler realtime-subscribe
+$identity
+    RealtimeDomain rt_a
+    SetHandler     realtime-subscribe
 </Location>
 <Location /rt/a/metrics>
-    SetHandler realtime-metrics
+$identity
+    RealtimeDomain rt_a
+    SetHandler     realtime-metrics
 </Location>
 <Location /rt/a/publish>
-    Require    local
-    SetHandler realtime-publish
+    RealtimeDomain rt_a
+    Require        local
+    SetHandler     realtime-publish
 </Location>
 CONF
 
