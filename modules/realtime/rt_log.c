@@ -64,6 +64,9 @@ void rt_log_poll(const rt_poll *poll)
     request_rec *r = poll->r;
     const char *who;
 
+    if (!APLOG_R_IS_LEVEL(r, APLOG_INFO)) {
+        return; /* before the line is made, which is dear */
+    }
     if (!poll->failure && !poll->batch.count && poll->gap == RT_GAP_NONE && !is_sampled(r)) {
         return;
     }

@@ -33,8 +33,12 @@
  * answered, no more than a millisecond's */
 #define CHUNK 32
 
-/* Free memory that a connection with polls keeps for its next request */
-#define KEPT_FREE (8 * 1024)
+/* A poll that has waited so long will, as a rule, wait for longer */
+#define TIDY_AFTER apr_time_from_sec(2)
+
+/* Blocks that a request leaves behind, as a rule, and the size that fits any of them */
+#define BLOCKS_LEFT 3
+#define BLOCK       4096
 
 /* How often a worker lets others run before it sleeps until CLAIMED ends */
 #define YIELDS 16
@@ -57,6 +61,7 @@ typedef struct parking {
     int rung;                     /* came while it was not PARKED, or is queued for the notifier */
     int awaited;                  /* a worker waits for CLAIMED to end */
     int by_worker;                /* the answer is too long for the notifier */
+    int tidied;                   /* its connection has no free memory */
     rt_look look;                 /* … and this is what it answers */
     rt_wheel_item timer;          /* when the notifier looks at it in any case */
     int lingers;
@@ -176,6 +181,36 @@ static void settle(parking *own)
     }
 }
 
+/* Notifier, CLAIMED: what requests before left in the connection's allocator goes back to the system;
+ * it would be a third of what a parked poll takes. Not behind each request: a poll that is answered
+ * soon uses it again, and giving back is the dearest call of all. */
+static void tidy(parking *own)
+{
+    apr_allocator_t *allocator = apr_pool_allocator_get(own->c->pool);
+    int i;
+
+    apr_allocator_max_free_set(allocator, 1);
+    for (i = 0; i < BLOCKS_LEFT; i++) {
+        apr_memnode_t *block = apr_allocator_alloc(allocator, BLOCK);
+
+        if (block) {
+            apr_allocator_free(allocator, block); /* past the bound: not kept again */
+        }
+    }
+    apr_allocator_max_free_set(allocator, ap_max_mem_free);
+    own->tidied = 1;
+}
+
+/* Notifier, CLAIMED: it waits on. */
+static int wait_on(parking *own)
+{
+    if (!own->lingers && !own->tidied && own->timer.at <= og_clock_mono()) {
+        tidy(own);
+        own->timer.at = own->poll->until;
+    }
+    return 0;
+}
+
 /* Notifier, CLAIMED: look, and answer when there is something to say. 1: answered */
 static int answer(parking *own)
 {
@@ -188,9 +223,9 @@ static int answer(parking *own)
     if (own->lingers && own->look != RT_NOTHING) {
         own->look = RT_ANSWER; /* whatever this look came to: there was something to say before */
     }
-    if (own->look == RT_NOTHING && (own->lingers || (own->timer.at > og_clock_mono()
-                                                     && !rt_waits_draining()))) {
-        return 0;
+    if (own->look == RT_NOTHING
+        && (own->lingers || (poll->until > og_clock_mono() && !rt_waits_draining()))) {
+        return wait_on(own);
     }
     if (!own->lingers && rt_poll_lingers(poll, own->look, &until)) {
         rt_poll_stop_waiting(poll);
@@ -419,7 +454,11 @@ static int park(parking *own, int *more)
     if (poll->until > poll->began + longest) {
         poll->until = poll->began + longest;
     }
-    own->timer.at = poll->until;
+    own->tidied = 0;
+    own->timer.at = og_clock_mono() + TIDY_AFTER;
+    if (own->timer.at > poll->until) {
+        own->timer.at = poll->until;
+    }
     own->wait.key = poll->place.key;
     own->wait.tab = poll->tab;
     poll->wait = &own->wait;
@@ -586,10 +625,8 @@ void rt_waitio_expect(const conn_rec *c)
 {
     parking *own = lot.on && !c->master ? parking_of(c) : NULL;
 
-    if (own && !own->polls) {
+    if (own) {
         own->polls = 1;
-        /* what a request needed goes back when it ends, and does not wait beside the next one's poll */
-        apr_allocator_max_free_set(apr_pool_allocator_get(c->pool), KEPT_FREE);
     }
 }
 
