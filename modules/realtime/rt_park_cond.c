@@ -7,6 +7,8 @@
 
 #include "og_clock.h"
 
+#include <ap_mpm.h>
+
 /* How often a parked poll looks whether its client is still there, and for events where the child
  * has no doorbell */
 #define LOOK_EVERY  APR_USEC_PER_SEC
@@ -111,6 +113,20 @@ static rt_look park(rt_poll *poll)
     return look;
 }
 
+/* Where a connection that is kept alive holds a thread, a client that is told to come back later does
+ * not keep it until then. */
+static void let_go(const request_rec *r)
+{
+    conn_rec *c = r->connection;
+    int is_async = 0;
+
+    ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
+    if (!is_async && !c->master
+        && rt_client_look(c, apr_brigade_create(r->pool, c->bucket_alloc)) == RT_NOTHING_CAME) {
+        c->keepalive = AP_CONN_CLOSE;
+    }
+}
+
 /* A third of the threads is kept for everything that is no poll: of the MPM's, and of mod_http2's,
  * where a stream takes one of each. */
 int rt_park_cond(rt_poll *poll)
@@ -125,6 +141,9 @@ int rt_park_cond(rt_poll *poll)
         atomic_fetch_sub(&streams, stream);
     }
     atomic_fetch_sub(&asleep, 1);
+    if (look == RT_FULL) {
+        let_go(poll->r);
+    }
     return look;
 }
 

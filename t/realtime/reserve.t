@@ -9,7 +9,7 @@ use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use IO::Select ();
 use IO::Socket::INET ();
-use My::Log qw(expect_error);
+use My::Log qw(expect_error expect_warn);
 use My::Server;
 use Rt qw(answer ask caller_of event json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
@@ -100,6 +100,25 @@ for my $case ($kind eq 'prefork' ? () : (['12 threads', '', 8], ['6 threads of m
     publish('a', event($org, eventId => 'h2'));
     is scalar(grep { /"h2"/ } map { local $/; scalar <$_> } @curls), $most, 'each of those is woken';
     ok wait_for(5, sub { !waiters($org) && !parked() }), 'and none stays behind';
+    is(($httpd->stop)[0], 0, 'the server ends');
+}
+
+# processes: of prefork's, a third is kept as well, of those too that have no doorbell and are not counted
+if ($kind eq 'prefork') {
+    expect_warn('OG1501');
+    my $httpd = My::Server->new('processes', realtime => 1,
+        mpm => "StartServers 60\nMaxRequestWorkers 60\nMinSpareServers 1\nMaxSpareServers 60\n");
+    $httpd->start;
+    $Rt::address = '127.0.0.1:' . $httpd->port;
+    ok wait_for(30, sub { $httpd->children >= 60 }), 'sixty processes, of which 32 have a doorbell';
+    my @polls = map { poll('a', token(), 'wait=20') } 1 .. 59;
+    my @paced;
+    wait_for(5, sub { @paced = IO::Select->new(@polls)->can_read(0.1); return @paced >= 20 });
+    cmp_ok scalar @paced, '>=', 4, 'a flood of polls does not take them all';
+    like answer(shift @paced)->{head}, qr/^Connection: close\r$/m, 'who is sent away does not keep a process until then';
+    other_within(5, 'all places are taken');
+    publish('a', event($org, eventId => 'processes'));
+    is scalar(grep { my $res = answer($_); $res && $res->{status} == 200 } @polls), 58, 'each poll is answered';
     is(($httpd->stop)[0], 0, 'the server ends');
 }
 

@@ -53,6 +53,11 @@ MaxSpareThreads    64
 ThreadsPerChild    16
 ServerLimit        8
 </IfModule>
+<IfModule mpm_prefork_module>
+StartServers       12
+MaxRequestWorkers  30
+MaxSpareServers    30
+</IfModule>
 CONF
 
 my $identity = <<"CONF";
