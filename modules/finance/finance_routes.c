@@ -38,7 +38,6 @@ static void retrieve(void)
         serves("finance");
     }
     if (exposes) {
-        exposes("Allow");
         exposes("Idempotent-Replayed");
     }
 }

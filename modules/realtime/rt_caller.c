@@ -23,7 +23,6 @@ static void retrieve(void)
         serves("realtime-metrics");
     }
     if (exposes) {
-        exposes("Allow");
         exposes("Server-Timing");
     }
 }

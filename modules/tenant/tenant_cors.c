@@ -127,15 +127,34 @@ static int answer_preflight(request_rec *r)
     return is_preflight(r) && rules_of(r) ? answer(r) : DECLINED;
 }
 
+/* Whether a comma-separated list has a name. (ap_find_token takes "auth" for "Authorization".) */
+static int lists(const char *list, const char *name)
+{
+    const apr_size_t len = strlen(name);
+
+    while (*list) {
+        list += strspn(list, ", \t");
+        if (!strncasecmp(list, name, len)) {
+            const char *end = list + len + strspn(list + len, " \t");
+
+            if (!*end || *end == ',') {
+                return 1;
+            }
+        }
+        list += strcspn(list, ",");
+    }
+    return 0;
+}
+
 /* Whether a Vary of a table names a field: there may be several lines, and httpd joins them. */
-static int varies(const apr_table_t *headers, apr_pool_t *p, const char *field)
+static int varies(const apr_table_t *headers, const char *field)
 {
     const apr_array_header_t *lines = apr_table_elts(headers);
     const apr_table_entry_t *line = (const apr_table_entry_t *)lines->elts;
     int i;
 
     for (i = 0; i < lines->nelts; i++) {
-        if (!strcasecmp(line[i].key, "Vary") && ap_find_token(p, line[i].val, field)) {
+        if (!strcasecmp(line[i].key, "Vary") && lists(line[i].val, field)) {
             return 1;
         }
     }
@@ -144,7 +163,7 @@ static int varies(const apr_table_t *headers, apr_pool_t *p, const char *field)
 
 static void vary(request_rec *r, const char *field)
 {
-    if (!varies(r->headers_out, r->pool, field) && !varies(r->err_headers_out, r->pool, field)) {
+    if (!varies(r->headers_out, field) && !varies(r->err_headers_out, field)) {
         apr_table_mergen(r->headers_out, "Vary", field);
     }
 }
@@ -159,7 +178,7 @@ static const char *allowed_headers(request_rec *r, const tenant_dir_conf *conf)
     const char *list = NULL;
 
     for (i = 0; asked && i < count; i++) {
-        if (ap_find_token(r->pool, asked, names[i])) {
+        if (lists(asked, names[i])) {
             list = list ? apr_pstrcat(r->pool, list, ", ", names[i], NULL) : names[i];
         }
     }
@@ -234,6 +253,7 @@ void tenant_cors_finish(request_rec *r)
 void tenant_cors_register(apr_pool_t *p)
 {
     exposed_count = 0; /* a module may stay loaded over a reload */
+    tenant_exposes("Allow");
     tenant_exposes("ETag");
     tenant_exposes("Location");
     tenant_exposes("Retry-After");
