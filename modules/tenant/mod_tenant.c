@@ -18,6 +18,7 @@ static void hooks(apr_pool_t *p)
     tenant_authz_register(p);
     tenant_cors_register(p);
     tenant_early_register(p);
+    tenant_forward_register(p);
     tenant_problem_register(p);
     tenant_revoke_handler_register(p);
     tenant_egress_register(p);

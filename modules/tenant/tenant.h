@@ -50,6 +50,17 @@ typedef enum tenant_external {
     TENANT_EXTERNAL_COUNT
 } tenant_external;
 
+/** What TenantForward tells a backend of who calls. */
+typedef enum tenant_forward {
+    TENANT_FORWARD_ORG,
+    TENANT_FORWARD_USER,
+    TENANT_FORWARD_ROLE,
+    TENANT_FORWARD_PROPERTIES,
+    TENANT_FORWARD_SESSION,
+    TENANT_FORWARD_EXPIRES,
+    TENANT_FORWARD_COUNT
+} tenant_forward;
+
 /** pool: pconf, or a request's when it is merged there. Read-only. */
 typedef struct tenant_dir_conf {
     tenant_keys *jwks;                      /**< NULL: unset */
@@ -62,6 +73,7 @@ typedef struct tenant_dir_conf {
     int problem;                            /**< OG_UNSET: where callers are verified; 0, 1 */
     const char *problem_base;
     apr_int64_t max_body;                   /**< OG_UNSET */
+    const char *forward[TENANT_FORWARD_COUNT]; /**< names of headers; NULL: unset, "": none */
     apr_array_header_t *cors_origins;       /**< tenant_origin; NULL: unset, empty: none */
     const char *cors_methods;               /**< a list as it is sent; NULL: unset */
     apr_array_header_t *cors_headers;       /**< const char *; NULL: unset */
@@ -121,6 +133,15 @@ extern const char *const tenant_edge_headers[];
 int tenant_trusted(const request_rec *r);
 void tenant_edge_register(apr_pool_t *p);
 
+/* tenant_ingress.c */
+/** Whether two header names are one to a CGI or an application server. */
+int tenant_same_name(const char *name, const char *ours);
+
+/* tenant_forward.c: its directive, and whether some TenantForward gives this name */
+void tenant_forward_begin(apr_pool_t *pconf);
+const char *tenant_forward_set(cmd_parms *cmd, void *conf, const char *word, const char *name);
+int tenant_forwards(const char *name);
+
 /* tenant_egress.c */
 /** Take a header out of the answer, whoever put it in. */
 void tenant_drop(request_rec *r, const char *name);
@@ -162,5 +183,6 @@ void tenant_problem_register(apr_pool_t *p);
 void tenant_log_register(apr_pool_t *p);
 void tenant_cors_register(apr_pool_t *p);
 void tenant_early_register(apr_pool_t *p);
+void tenant_forward_register(apr_pool_t *p);
 
 #endif /* TENANT_H */

@@ -51,6 +51,9 @@ void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->problem = add->problem != OG_UNSET ? add->problem : base->problem;
     conf->problem_base = add->problem_base ? add->problem_base : base->problem_base;
     conf->max_body = add->max_body != OG_UNSET ? add->max_body : base->max_body;
+    for (i = 0; i < TENANT_FORWARD_COUNT; i++) {
+        conf->forward[i] = add->forward[i] ? add->forward[i] : base->forward[i];
+    }
     conf->cors_origins = add->cors_origins ? add->cors_origins : base->cors_origins;
     conf->cors_methods = add->cors_methods ? add->cors_methods : base->cors_methods;
     conf->cors_headers = add->cors_headers ? add->cors_headers : base->cors_headers;
@@ -354,6 +357,7 @@ int tenant_config_begin(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     external_seen = 0;
     tenant_cors_begin();
+    tenant_forward_begin(pconf);
     return OK;
 }
 
@@ -430,6 +434,9 @@ const command_rec tenant_cmds[] = {
     AP_INIT_TAKE1("TenantProblemBase", set_problem_base, NULL, HERE,
                   "What stands before a problem's code in its type"),
     AP_INIT_TAKE1("TenantMaxBody", set_max_body, NULL, HERE, "Bytes a request body may have"),
+    AP_INIT_TAKE12("TenantForward", tenant_forward_set, NULL, HERE,
+                   "org, user, role, properties, session or expires, and the request header that "
+                   "tells it to a backend"),
     AP_INIT_ITERATE("TenantCorsOrigins", tenant_cors_origin, NULL, HERE,
                     "Origins whose pages may ask, or none"),
     AP_INIT_ITERATE("TenantCorsMethods", tenant_cors_method, NULL, HERE, "Methods that they may use"),

@@ -14,7 +14,7 @@
 
 /* Whether two header names are one to a CGI or an application server: case, and every character
  * that an environment variable can't have, are the same there (HTTP_X_ORG_KEY). */
-static int same_name(const char *name, const char *ours)
+int tenant_same_name(const char *name, const char *ours)
 {
     for (; *name && *ours; name++, ours++) {
         if (apr_isalnum(*name) ? apr_tolower(*name) != apr_tolower(*ours) : apr_isalnum(*ours)) {
@@ -30,12 +30,12 @@ static int forged(const char *name)
     int i;
 
     for (i = 0; tenant_edge_headers[i]; i++) {
-        if (same_name(name, tenant_edge_headers[i])) {
+        if (tenant_same_name(name, tenant_edge_headers[i])) {
             return 1;
         }
     }
-    return same_name(name, "X-Org-Id") || same_name(name, REQUEST_ID)
-           || same_name(name, EARLY_DATA);
+    return tenant_same_name(name, "X-Org-Id") || tenant_same_name(name, REQUEST_ID)
+           || tenant_same_name(name, EARLY_DATA) || tenant_forwards(name);
 }
 
 static void drop_forged(request_rec *r)
@@ -66,8 +66,8 @@ static void keep_ours_end_to_end(request_rec *r)
     int dropped = 0;
 
     while (list && (word = ap_get_list_item(r->pool, &list))) {
-        if (forged(word) || same_name(word, "Authorization")
-            || same_name(word, "Idempotency-Key")) {
+        if (forged(word) || tenant_same_name(word, "Authorization")
+            || tenant_same_name(word, "Idempotency-Key")) {
             dropped = 1;
         }
         else {

@@ -56,6 +56,9 @@ my @wrong = (
     ['TenantCorsCredentials perhaps',               qr/TenantCorsCredentials must be On or Off/],
     (map { ["TenantCorsOrigins $_\nTenantCorsCredentials on", qr/TenantCorsCredentials: expected origins with names beside it/],
            ["TenantCorsCredentials on\nTenantCorsOrigins https://a.test $_", qr/TenantCorsCredentials: expected origins with names beside it/] } qw(* null)),
+    (map { ["TenantForward $_", qr/TenantForward: expected org, user, role, properties, session or expires/] } 'email', 'Org', 'none X-A'),
+    (map { ["TenantForward org $_", qr/TenantForward: expected the name of a header that no client needs to send, not "/] }
+        qw(Host host Authorization Content-Length content_length If-Match Accept Origin X-Request-Id a: X@Y), '"a b"', 'x' x 65),
     ["TenantKeySecret file:$dir/short",             qr/TenantKeySecret: .*at least 32 bytes, not 31/],
     ["TenantKeySecret file:$conf/hs256.secret file:$dir/short", qr/at least 32 bytes/],
     ["TenantKeySecret secret",                      qr/expected file:PATH/],
@@ -85,6 +88,8 @@ my @right = (
     "TenantRevocations 16\nTenantRevocationLife 1s",
     "TenantRevocations 200000\nTenantRevocationLife 366d",
     'TenantTrustedEdge 10.0.0.1 10.1.0.0/16 fd00::/8 ::1',
+    "TenantForward org\nTenantForward user Remote-User\nTenantForward role\nTenantForward properties\nTenantForward session\n"
+        . "TenantForward expires\n<Location /x>\nTenantForward none\n</Location>",
     "TenantCorsOrigins https://app.example.com http://localhost:5173 https://*.example.com:8443 null\nTenantCorsMethods GET POST\n"
         . "TenantCorsHeaders X-A Content-Type\nTenantCorsExpose X-B\nTenantCorsMaxAge 0\nTenantCorsCredentials off",
     'TenantCorsOrigins none',
