@@ -12,8 +12,12 @@
 #ifndef MOD_QUOTA_H
 #define MOD_QUOTA_H
 
-#include <httpd.h>
+#include <apr.h>
+#include <apr_errno.h>
 #include <apr_optional.h>
+#include <apr_time.h>
+
+struct request_rec;
 
 /** Bounds of a policy (QuotaPolicy), and of the name of whom it is about, with its NUL. */
 #define QUOTA_LIMIT_MAX    1000000
@@ -75,7 +79,11 @@ typedef struct quota_store {
  * answers that cost nothing (replays). Harmless when nothing was charged, and when called twice.
  * To be called by the thread that has the request, before the response's header is written.
  */
-APR_DECLARE_OPTIONAL_FN(void, quota_give_back, (request_rec *r));
+APR_DECLARE_OPTIONAL_FN(void, quota_give_back, (struct request_rec *r));
+
+/** Requests that a handler (SetHandler) answers are streams: not charged as reads, it takes leases
+ * for them. handler lives as long as the process. For optional_fn_retrieve hooks. */
+APR_DECLARE_OPTIONAL_FN(void, quota_streams_by, (const char *handler));
 
 /** Why there is no lease: what the 429 says. Strings are literals or live in r->pool. */
 typedef struct quota_refusal {
@@ -95,7 +103,7 @@ typedef struct quota_lease quota_lease;
  * @return 1; 0: a cap is reached, and *refusal says what to answer
  */
 APR_DECLARE_OPTIONAL_FN(int, quota_lease_take,
-                        (request_rec *r, quota_lease **lease, quota_refusal *refusal));
+                        (struct request_rec *r, quota_lease **lease, quota_refusal *refusal));
 
 /** The stream ended. lease may be NULL; harmless when called twice. Never blocks, any thread. */
 APR_DECLARE_OPTIONAL_FN(void, quota_lease_give, (quota_lease *lease));

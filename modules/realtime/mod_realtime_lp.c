@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_realtime_lp: the module record and its hooks, nothing else. */
-#include "rt.h"
+#include "rt_poll.h"
 
 static void hooks(apr_pool_t *p)
 {
@@ -9,6 +9,7 @@ static void hooks(apr_pool_t *p)
     rt_places_register(p);
     rt_segment_register(p);
     rt_caller_register(p);
+    rt_lease_register(p);
     rt_waits_register(p);
     rt_park_cond_register(p);
     rt_bell_register(p);

@@ -345,6 +345,7 @@ int rt_poll_answer(rt_poll *poll, rt_look look)
     rt_counters *counters = rt_segment_counters();
     int rc = OK;
 
+    rt_lease_give(poll);
     look = rt_revoked_look(poll, look);
     if (look == RT_LATE) {
         rc = unavailable(poll);

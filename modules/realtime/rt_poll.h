@@ -46,6 +46,7 @@ struct rt_poll {
     apr_time_t began;
     apr_time_t until;          /* monotonic: when it is answered in any case */
     apr_time_t expires;        /* monotonic: when the token does */
+    struct quota_lease *lease; /* its place among the caller's streams, or NULL */
     const char *failure;       /* for the log, or NULL */
 };
 
@@ -77,6 +78,11 @@ int rt_revoked_send(rt_poll *poll);
 
 /* The answer has left, as far as the client takes it: count how long after its oldest event. */
 void rt_poll_written(const rt_poll *poll);
+
+/* rt_lease.c: its place among its caller's streams. @return the refusal, or NULL */
+const rest_problem *rt_lease_take(rt_poll *poll);
+void rt_lease_give(rt_poll *poll);
+void rt_lease_register(apr_pool_t *p);
 
 /* A number of milliseconds or seconds between two, both included. */
 int rt_poll_jitter(int from, int to);

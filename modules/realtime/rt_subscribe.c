@@ -142,6 +142,7 @@ int rt_subscribe(request_rec *r, int may_wait)
         return rt_poll_answer(poll, RT_LATE);
     }
     problem = read_request(poll);
+    problem = problem ? problem : rt_lease_take(poll);
     return problem ? rt_poll_refuse(poll, problem) : run(poll, may_wait);
 }
 
