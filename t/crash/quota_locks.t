@@ -20,7 +20,7 @@ my $within = 5;
 
 expect_error('AH00052: child pid \d+ exit signal (?:Killed|Segmentation fault)', 'AH00050', 'AH00051');
 # the parent's word on so many deaths, and what passes while a lock's holder stands still
-expect_warn('AH10392', 'OG1106');
+expect_warn('AH1039[23]', 'OG1106');
 my $stage = $ENV{TEST_STAGE};
 my $hooks = My::Hooks->new;
 my $httpd = My::Server->new('quota_locks', mpm => <<'MPM', lines => <<"CONF")->start(env => $hooks->env);
