@@ -115,7 +115,7 @@ typedef struct quota_counts {
     apr_uint64_t given_back;
     apr_uint64_t overflowed;       /**< charges to a shared bucket: the table was full */
     apr_uint64_t fallbacks;        /**< decisions of this host's buckets in place of QuotaStore's */
-    apr_uint64_t undecided;        /**< requests that passed since no bucket was to be had in time */
+    apr_uint64_t undecided;        /**< requests that passed: no bucket was to be had in time */
     apr_uint64_t streams_refused;
     apr_int64_t streams;           /**< leases held now */
 } quota_counts;

@@ -61,7 +61,7 @@ const quota_server_conf *quota_conf(void);
 typedef struct quota_owner {
     pthread_mutex_t lock;
     atomic_int used;  /* under lock: streams may be counted here */
-    atomic_int held;  /* leases; above the truth where a death came between two counts, never below */
+    atomic_int held;  /* leases; more than there are where a death came between two counts */
 } quota_owner;
 
 /* Counters of all children since the segment was made. */
@@ -93,7 +93,7 @@ int quota_segment_children(void);
 quota_owner *quota_segment_owner(int child);
 quota_counters *quota_segment_counters(void);
 
-/* There was no place for so many of a request's charges: counted, and said once a start or reload. */
+/* There was no place for so many of a request's charges: counted, said once a start or reload. */
 void quota_segment_overflowed(int count, const char *subject);
 
 /* Whether it is time to look for children that are gone: once a second, in one of them all. */

@@ -13,8 +13,8 @@ static APR_OPTIONAL_FN_TYPE(tenant_identity_get) *identity_get;
 static int verified(const tenant_identity *caller, quota_subject subjects[QUOTA_CHARGES_MAX])
 {
     subjects[0].scope = QUOTA_USER;
-    apr_snprintf(subjects[0].name, QUOTA_SUBJECT_SIZE, "user:%" APR_INT64_T_FMT ":%" APR_INT64_T_FMT,
-                 caller->org, caller->user);
+    apr_snprintf(subjects[0].name, QUOTA_SUBJECT_SIZE,
+                 "user:%" APR_INT64_T_FMT ":%" APR_INT64_T_FMT, caller->org, caller->user);
     if (!caller->org) {
         return 1; /* an admin of no organisation */
     }

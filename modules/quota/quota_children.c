@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* Which child's streams are counted where. A slot belongs to the child that holds its robust lock,
  * for as long as it lives: a lock that can be had is that of a child that is gone, however it went,
- * and whoever has it forgets its streams. Nobody says good-bye, so that threads that still run while
- * their child ends count where they did. */
+ * and whoever has it forgets its streams. Nobody says good-bye, so that threads that still run
+ * while their child ends count where they did. */
 #include "quota.h"
 
 #include "og_hooks.h"

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file  quota_policy.h
- * @brief The one table of limits: class x scope, its names, its defaults (P§16.1), what a directive
- *        says
+ * @brief The one table of limits: class x scope, its names, its defaults (P§16.1), and what a
+ *        directive says
  *
  * Pure.
  */

@@ -28,6 +28,19 @@ int quota_seconds(apr_interval_time_t span)
     return seconds < APR_INT32_MAX ? (int)seconds : APR_INT32_MAX;
 }
 
+/* What a browser's script may read of other origins' answers. Retry-After is mod_tenant's own. */
+static void retrieve(void)
+{
+    static const char *const names[] = { "RateLimit-Policy", "RateLimit", "X-RateLimit-Limit",
+                                         "X-RateLimit-Remaining", "X-RateLimit-Reset", NULL };
+    APR_OPTIONAL_FN_TYPE(tenant_exposes) *exposes = APR_RETRIEVE_OPTIONAL_FN(tenant_exposes);
+    int i;
+
+    for (i = 0; exposes && names[i]; i++) {
+        exposes(names[i]);
+    }
+}
+
 /* In place of whatever a backend said. */
 static void say(request_rec *r, const char *name, const char *value)
 {
@@ -96,8 +109,9 @@ static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mod
     return APR_SUCCESS;
 }
 
-/* As the client announced it; over HTTP/2 there need be no announcement, nor a connection to close:
- * the stream ends with its answer. */
+/* As the client announced it, whatever the method: ap_request_has_body() believes that HEAD has
+ * none, and it would be taken for the next request. Over HTTP/2 there need be no announcement, nor is
+ * there a connection to close: the stream ends with its answer. */
 static int has_body(const request_rec *r)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
@@ -139,5 +153,6 @@ int quota_refuse(request_rec *r, quota_state *state)
 void quota_reply_register(apr_pool_t *p)
 {
     filter = ap_register_input_filter("QUOTA", swallow, NULL, AP_FTYPE_CONTENT_SET);
+    ap_hook_optional_fn_retrieve(retrieve, NULL, NULL, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(tenant, egress, egress, NULL, NULL, APR_HOOK_MIDDLE);
 }

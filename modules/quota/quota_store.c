@@ -28,7 +28,8 @@ static int may_say(atomic_llong *said)
 {
     long long before = atomic_load(said), now = og_clock_mono();
 
-    return (!before || now - before > SAY_EVERY) && atomic_compare_exchange_strong(said, &before, now);
+    return (!before || now - before > SAY_EVERY)
+           && atomic_compare_exchange_strong(said, &before, now);
 }
 
 static void answered(void)

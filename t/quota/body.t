@@ -61,6 +61,15 @@ for my $body ($canary, ('x' x 100) . $canary) {
     is $wire->rest, '', 'is not answered';
 }
 
+# whatever the method: a read may have a body as well
+ask('GET /signs/page.html', by => [$org, 1]) for 1 .. 3;
+for my $method (qw(GET HEAD)) {
+    my $wire = My::Wire->new(port());
+    $wire->send("$method /signs/page.html HTTP/1.1\r\nHost: localhost\r\n${who}Content-Length: " . length($canary) . "\r\n\r\n$canary");
+    is $wire->answer(method => $method)->{status}, 429, "a $method with a body that is a request";
+    is $wire->rest, '', "$method: which is not answered";
+}
+
 # where there is no body there is nothing to close for
 my $wire = My::Wire->new(port());
 $wire->send("$head\r\n");

@@ -13,12 +13,13 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $org = 7100;
-my $six = 'ratelimit ratelimit-policy x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset';
+my $all = 'ratelimit ratelimit-policy x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset';
 # defaults
 my $res = ask('POST /limits/page.html', by => [++$org, 1]);
 is $res->{status}, 200, 'a write';
 is $res->{header}{'ratelimit-policy'}, '"write-user";q=100;w=60, "write-org";q=500;w=60', 'is charged by the playbook\'s policies';
 is limits($res), 'write-user 100 99', 'and says so';
+is fields($res), $all, 'in all headers';
 is $res->{header}{ratelimit}, '"write-user";r=99;t=1', 'with the time to the next one';
 my $reset = $res->{header}{'x-ratelimit-reset'};
 ok $reset >= time && $reset <= time + 3, 'and when the bucket is full again: nearly now';
@@ -31,6 +32,13 @@ is limits(ask("$_ /limits/page.html", by => [$org, 1])) =~ s/ \d+$//r, 'write-us
 is limits(ask('GET /limits/none', by => [$org, 1])), 'read-user 300 297', 'an error page is charged once';
 is limits(ask('GET /limits/page.html', by => [$org, 2])), 'read-user 300 299', 'another user has his own';
 is limits(ask('GET /limits/page.html', by => [++$org, 1])), 'read-user 300 299', 'and the same number in another organisation, too';
+
+# pages of other origins
+$res = ask('OPTIONS /limits/page.html', Origin => 'https://app.test', 'Access-Control-Request-Method' => 'POST');
+is "$res->{status} " . fields($res), '204 ', 'a preflight is not charged';
+$res = ask('GET /limits/page.html', by => [$org, 1], Origin => 'https://app.test');
+my %exposed = map { lc() => 1 } split /, /, $res->{header}{'access-control-expose-headers'} // '';
+is join(' ', grep { !$exposed{$_} } split(' ', $all), 'retry-after'), '', 'and its page may read what is left';
 
 # named policies
 is_deeply [map { limits(ask('POST /named/x', by => [++$org, 1])) } 1], ['write-user 4 3'], 'what is named holds';
