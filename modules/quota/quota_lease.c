@@ -154,6 +154,7 @@ static int quota_lease_take(request_rec *r, quota_lease **lease, quota_refusal *
     quota_lease *own = apr_pcalloc(r->pool, sizeof(*own));
     quota_subject subjects[QUOTA_CHARGES_MAX];
     int n, cell = -1;
+    taking got;
 
     *lease = NULL;
     if (conf->enabled != 1 || quota_child() < 0) {
@@ -163,15 +164,21 @@ static int quota_lease_take(request_rec *r, quota_lease **lease, quota_refusal *
     if (quota_segment_reap_now(og_clock_mono())) {
         quota_children_reap();
     }
-    if (take_all(own, conf, subjects, n, 0, &cell) == FULL) {
+    got = take_all(own, conf, subjects, n, 0, &cell);
+    if (got == FULL) {
         quota_children_reap(); /* nobody is refused for a child that is gone */
         cell = -1;
-        if (take_all(own, conf, subjects, n, conf->dry_run == 1, &cell) == FULL) {
-            refuse(r, cell, refusal);
-            return 0;
-        }
+        got = take_all(own, conf, subjects, n, conf->dry_run == 1, &cell);
     }
-    if (cell >= 0) {
+    if (got == FULL) {
+        refuse(r, cell, refusal);
+        return 0;
+    }
+    if (got == LATE) {
+        atomic_fetch_add(&quota_segment_counters()->undecided, 1);
+        quota_note(r, "undecided");
+    }
+    else if (cell >= 0) {
         atomic_fetch_add(&quota_segment_counters()->dry, 1);
         quota_note(r, apr_pstrcat(r->pool, "dry-run ", quota_policy_name(cell), NULL));
     }

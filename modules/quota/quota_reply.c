@@ -110,8 +110,8 @@ static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mod
 }
 
 /* As the client announced it, whatever the method: ap_request_has_body() believes that HEAD has
- * none, and it would be taken for the next request. Over HTTP/2 there need be no announcement, nor is
- * there a connection to close: the stream ends with its answer. */
+ * none, and it would be taken for the next request. Over HTTP/2 there need be no announcement, nor
+ * is there a connection to close: the stream ends with its answer. */
 static int has_body(const request_rec *r)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
