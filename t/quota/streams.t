@@ -21,8 +21,11 @@ expect_warn('AH1039[23]');     # the parent's word on so many deaths
 my $stage = $ENV{TEST_STAGE};
 my $httpd = My::Server->new('streams', realtime => 1, mpm => <<'MPM', lines => <<"CONF")->start;
 StartServers       3
-MaxRequestWorkers  60
+<IfModule mpm_prefork_module>
+MaxRequestWorkers  30
+</IfModule>
 <IfModule !mpm_prefork_module>
+MaxRequestWorkers  60
 MinSpareThreads    1
 MaxSpareThreads    60
 ThreadsPerChild    20
