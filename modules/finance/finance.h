@@ -8,6 +8,7 @@
 #include "mod_tenant.h"
 #include "og_json.h"
 #include "og_log.h"
+#include "rest_idempotency.h"
 #include "rest_problem.h"
 #include "rest_route.h"
 #include "rest_tx.h"
@@ -155,32 +156,19 @@ typedef struct finance_answer {
 
 typedef struct finance_idempotency {
     const char *key;
-    const char *fingerprint; /* of the request, "\\x" and 64 hex digits: a bytea for PostgreSQL */
+    unsigned char fingerprint[IDEMPOTENCY_FINGERPRINT_LEN];
 } finance_idempotency;
-
-typedef enum {
-    FINANCE_FRESH,  /* the key is ours until the transaction ends */
-    FINANCE_REPLAY, /* it was answered: *answer */
-    FINANCE_REFUSED /* running elsewhere, or used for another request: *problem */
-} finance_claim;
-
-/* The Idempotency-Key header. 1, or 0 and *problem when it is missing or malformed. */
-int finance_idempotency_key(const finance_call *call, finance_idempotency *idem,
-                            rest_problem *problem);
-
-/* Fingerprint of this request with its body. 1, or 0 when OpenSSL fails. */
-int finance_idempotency_fingerprint(const finance_call *call, finance_idempotency *idem,
-                                    const char *body, apr_size_t len);
 
 /* The two statements that claim the key, to be run first in the transaction. */
 #define FINANCE_CLAIM_STMTS 2
 void finance_idempotency_claim(const finance_call *call, const finance_idempotency *idem,
                                rest_tx_stmt stmts[FINANCE_CLAIM_STMTS]);
 
-/* What their results say. */
-finance_claim finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
-                                          const PGresult *const res[FINANCE_CLAIM_STMTS],
-                                          finance_answer *answer, rest_problem *problem);
+/* What their results say: 1 and *verdict, with IDEMPOTENCY_DONE its answer; or 0 and *problem. */
+int finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
+                                const PGresult *const res[FINANCE_CLAIM_STMTS],
+                                idempotency_verdict *verdict, finance_answer *answer,
+                                rest_problem *problem);
 
 /* The statement that stores the answer in the transaction. */
 void finance_idempotency_record(const finance_call *call, const finance_idempotency *idem,

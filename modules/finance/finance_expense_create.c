@@ -41,7 +41,7 @@ static int send_answer(const creation *c)
         apr_table_set(r->headers_out, "Location", c->answer.location);
     }
     if (c->replayed) {
-        apr_table_setn(r->headers_out, "Idempotent-Replayed", "true");
+        rest_idempotency_replayed(r);
     }
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     return rest_reply(r, c->answer.status, c->answer.type, c->answer.body, strlen(c->answer.body));
@@ -226,7 +226,7 @@ static rest_db_status attempt(creation *c, rest_tx **tx, rest_problem *problem)
     rest_tx_stmt stmts[FINANCE_CLAIM_STMTS + 1];
     const PGresult *res[FINANCE_CLAIM_STMTS + 1];
     rest_db_status status = finance_db_begin(c->call, 0, tx);
-    finance_claim claim;
+    idempotency_verdict verdict = IDEMPOTENCY_REUSED;
 
     if (status != REST_DB_OK) {
         return status;
@@ -237,12 +237,16 @@ static rest_db_status attempt(creation *c, rest_tx **tx, rest_problem *problem)
     if (status != REST_DB_OK) {
         return status;
     }
-    claim = finance_idempotency_claimed(c->call, &c->idem, res, &c->answer, problem);
-    if (claim == FINANCE_FRESH) {
-        status = decide(c, *tx, res[FINANCE_CLAIM_STMTS], problem);
+    if (finance_idempotency_claimed(c->call, &c->idem, res, &verdict, &c->answer, problem)) {
+        if (verdict == IDEMPOTENCY_NEW) {
+            status = decide(c, *tx, res[FINANCE_CLAIM_STMTS], problem);
+        }
+        else if (verdict != IDEMPOTENCY_DONE) {
+            rest_idempotency_refusal(verdict, problem);
+        }
     }
-    c->replayed = claim == FINANCE_REPLAY;
-    if (claim != FINANCE_FRESH || problem->status) {
+    c->replayed = verdict == IDEMPOTENCY_DONE;
+    if (verdict != IDEMPOTENCY_NEW || problem->status) {
         rest_tx_rollback(*tx);
     }
     return status;
@@ -258,7 +262,8 @@ static int read_request(creation *c, rest_problem *problem)
     apr_size_t len;
     json_t *json;
 
-    if (!finance_idempotency_key(c->call, &c->idem, problem)) {
+    c->idem.key = rest_idempotency_key(r, problem);
+    if (!c->idem.key) {
         return 0;
     }
     problem->status = HTTP_BAD_REQUEST;
@@ -277,10 +282,8 @@ static int read_request(creation *c, rest_problem *problem)
         problem->detail = apr_psprintf(r->pool, "The body is %s.", why);
         return 0;
     }
-    if (!finance_idempotency_fingerprint(c->call, &c->idem, body, len)) {
-        problem->status = HTTP_INTERNAL_SERVER_ERROR;
-        problem->code = "internal_error";
-        problem->detail = "The request could not be hashed.";
+    if (!rest_idempotency_fingerprint(r, c->call->match.route->pattern, body, len,
+                                      c->idem.fingerprint, problem)) {
         return 0;
     }
     c->valid = finance_expense_input_read(r->pool, json, og_clock_wall(), &c->input, &c->refused);

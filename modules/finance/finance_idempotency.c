@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* The dbd store (http-semantics.md 8, decisions.md 9, 22): the answer is a row in the write's own
- * transaction, so a crash at any point leaves both or neither.
+ * transaction, so a crash at any point leaves both or neither. It is what mod_idempotency.h calls
+ * the transactional variant of a store: claim is begin, record is finish, ROLLBACK is release.
  *
  * A key is held by a transaction-level advisory lock from the first statement on: a second request
  * with it is told so at once rather than made to wait on a row lock. The look-up is a statement of
@@ -14,51 +15,6 @@
 #include "rest_key.h"
 
 #include <apr_strings.h>
-
-int finance_idempotency_key(const finance_call *call, finance_idempotency *idem,
-                            rest_problem *problem)
-{
-    const char *key = apr_table_get(call->r->headers_in, "Idempotency-Key");
-
-    problem->status = HTTP_BAD_REQUEST;
-    if (!key) {
-        problem->code = "idempotency_key_required";
-        problem->detail = "This request needs an Idempotency-Key header.";
-        return 0;
-    }
-    if (!rest_key_valid(key)) {
-        problem->code = "idempotency_key_invalid";
-        problem->detail = "Idempotency-Key must be one header of 1 to 255 visible ASCII "
-                          "characters.";
-        return 0;
-    }
-    idem->key = key;
-    return 1;
-}
-
-int finance_idempotency_fingerprint(const finance_call *call, finance_idempotency *idem,
-                                    const char *body, apr_size_t len)
-{
-    request_rec *r = call->r;
-    unsigned char hash[2 * OG_SHA256_LEN];
-    char hex[2 * OG_SHA256_LEN + 1];
-    const char *text;
-
-    if (!og_sha256(hash, body, len)) {
-        return 0;
-    }
-    og_hex(hex, hash, OG_SHA256_LEN);
-    /* none of these can hold a line end, so no two requests make the same text; the media type is
-     * the only one that the route takes */
-    text = apr_pstrcat(r->pool, r->method, "\n", call->match.route->pattern, "\n",
-                       r->args ? r->args : "", "\napplication/json\n", hex, NULL);
-    if (!og_sha256(hash, text, strlen(text))) {
-        return 0;
-    }
-    og_hex(hex, hash, OG_SHA256_LEN);
-    idem->fingerprint = apr_pstrcat(r->pool, "\\x", hex, NULL);
-    return 1;
-}
 
 void finance_idempotency_claim(const finance_call *call, const finance_idempotency *idem,
                                rest_tx_stmt stmts[FINANCE_CLAIM_STMTS])
@@ -86,15 +42,9 @@ void finance_idempotency_claim(const finance_call *call, const finance_idempoten
  * The row is as good as those who may write to the table. */
 static int is_answer(apr_pool_t *p, const finance_answer *answer)
 {
-    static const int statuses[] = { HTTP_OK, HTTP_CREATED, HTTP_NOT_FOUND, HTTP_CONFLICT,
-                                    HTTP_PRECONDITION_FAILED, 422, 0 };
     const char *type = answer->status < 300 ? "application/json" : "application/problem+json";
-    const int *status = statuses;
 
-    while (*status && *status != answer->status) {
-        status++;
-    }
-    return *status && !strcmp(answer->type, type)
+    return rest_idempotency_kept(answer->status) && !strcmp(answer->type, type)
            && (!answer->location
                || (!strncmp(answer->location, "/v1/", 4) && rest_key_valid(answer->location)))
            && og_json_load(p, answer->body, strlen(answer->body), NULL);
@@ -115,40 +65,36 @@ static int read_answer(const finance_call *call, const PGresult *stored, finance
     return is_answer(call->r->pool, answer);
 }
 
-finance_claim finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
-                                          const PGresult *const res[FINANCE_CLAIM_STMTS],
-                                          finance_answer *answer, rest_problem *problem)
+int finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
+                                const PGresult *const res[FINANCE_CLAIM_STMTS],
+                                idempotency_verdict *verdict, finance_answer *answer,
+                                rest_problem *problem)
 {
-    static const rest_problem running = {
-        HTTP_CONFLICT, "idempotency_in_progress",
-        "A request with this Idempotency-Key is still running.", NULL, 1
-    };
-    static const rest_problem reused = {
-        HTTP_CONFLICT, "idempotency_key_reused",
-        "This Idempotency-Key was used for another request.", NULL, 0
-    };
+    char fingerprint[2 * IDEMPOTENCY_FINGERPRINT_LEN + 1];
     const char *locked = finance_field(res[0], 0, 0);
 
+    og_hex(fingerprint, idem->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
     if (!locked) {
         finance_db_untrue(call, "a lock", problem);
-        return FINANCE_REFUSED;
+        return 0;
     }
     if (strcmp(locked, "t") != 0) {
-        *problem = running;
-        return FINANCE_REFUSED;
+        *verdict = IDEMPOTENCY_RUNNING;
     }
-    if (!PQntuples(res[1])) {
-        return FINANCE_FRESH;
+    else if (!PQntuples(res[1])) {
+        *verdict = IDEMPOTENCY_NEW;
     }
-    if (strcmp(finance_text(res[1], 0, 0), idem->fingerprint + 2) != 0) { /* without "\\x" */
-        *problem = reused;
-        return FINANCE_REFUSED;
+    else if (strcmp(finance_text(res[1], 0, 0), fingerprint) != 0) {
+        *verdict = IDEMPOTENCY_REUSED;
     }
-    if (!read_answer(call, res[1], answer)) {
+    else if (read_answer(call, res[1], answer)) {
+        *verdict = IDEMPOTENCY_DONE;
+    }
+    else {
         finance_db_untrue(call, "a stored answer", problem);
-        return FINANCE_REFUSED;
+        return 0;
     }
-    return FINANCE_REPLAY;
+    return 1;
 }
 
 void finance_idempotency_record(const finance_call *call, const finance_idempotency *idem,
@@ -156,11 +102,14 @@ void finance_idempotency_record(const finance_call *call, const finance_idempote
 {
     apr_pool_t *p = call->r->pool;
     const char **values = apr_palloc(p, 9 * sizeof(*values));
+    char *fingerprint = apr_palloc(p, 2 + 2 * IDEMPOTENCY_FINGERPRINT_LEN + 1);
 
+    memcpy(fingerprint, "\\x", 2); /* a bytea */
+    og_hex(fingerprint + 2, idem->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
     values[0] = finance_int(p, call->caller->org);
     values[1] = finance_int(p, call->caller->user);
     values[2] = idem->key;
-    values[3] = idem->fingerprint;
+    values[3] = fingerprint;
     values[4] = finance_int(p, answer->status);
     values[5] = answer->type;
     values[6] = answer->location;

@@ -90,20 +90,15 @@ static int collect(request_rec *r, apr_bucket_brigade *bb, apr_array_header_t *b
     return 1;
 }
 
-int rest_body_read(request_rec *r, const char *type, apr_size_t max, const char **body,
-                   apr_size_t *len, rest_problem *problem)
+int rest_body_take(request_rec *r, apr_size_t max, const char **body, apr_size_t *len,
+                   rest_problem *problem)
 {
-    const char *coding = apr_table_get(r->headers_in, "Content-Encoding");
     const char *length = apr_table_get(r->headers_in, "Content-Length");
     apr_array_header_t *bytes;
     apr_bucket_brigade *bb;
     apr_off_t announced;
     int more = 1;
 
-    if (!type_is(r, type) || (coding && ap_cstr_casecmp(coding, "identity") != 0)) {
-        return refuse(problem, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
-                      apr_psprintf(r->pool, "The body must be %s, not encoded.", type));
-    }
     if (length && ap_parse_strict_length(&announced, length)
         && (apr_uint64_t)announced > (apr_uint64_t)max) {
         return too_large(r, problem, max);
@@ -127,4 +122,16 @@ int rest_body_read(request_rec *r, const char *type, apr_size_t max, const char 
     APR_ARRAY_PUSH(bytes, char) = '\0';
     *body = bytes->elts;
     return 1;
+}
+
+int rest_body_read(request_rec *r, const char *type, apr_size_t max, const char **body,
+                   apr_size_t *len, rest_problem *problem)
+{
+    const char *coding = apr_table_get(r->headers_in, "Content-Encoding");
+
+    if (!type_is(r, type) || (coding && ap_cstr_casecmp(coding, "identity") != 0)) {
+        return refuse(problem, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
+                      apr_psprintf(r->pool, "The body must be %s, not encoded.", type));
+    }
+    return rest_body_take(r, max, body, len, problem);
 }

@@ -22,4 +22,8 @@
 int rest_body_read(request_rec *r, const char *type, apr_size_t max, const char **body,
                    apr_size_t *len, rest_problem *problem);
 
+/** The same whatever its media type and coding are. */
+int rest_body_take(request_rec *r, apr_size_t max, const char **body, apr_size_t *len,
+                   rest_problem *problem);
+
 #endif /* REST_BODY_H */
