@@ -4,9 +4,9 @@
  * mod_remoteip's idea of the client, which is a header's, too. */
 #include "tenant.h"
 
-const char *const tenant_edge_headers[] = { "X-Org-Key", "Surrogate-Key", "Surrogate-Control",
-                                            "X-Cache-Tags", "X-Tenant-Partition",
-                                            "CDN-Cache-Control", "Cache-Tag", NULL };
+#include "rest_fields.h"
+
+const char *const tenant_edge_headers[] = { REST_FIELDS_INTERNAL, NULL };
 
 int tenant_trusted(const request_rec *r)
 {
