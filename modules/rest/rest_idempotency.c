@@ -3,6 +3,7 @@
 /* Idempotency-Key, see rest_idempotency.h. */
 #include "rest_idempotency.h"
 
+#include "mod_quota.h"
 #include "rest_fingerprint.h"
 #include "rest_key.h"
 
@@ -76,5 +77,10 @@ int rest_idempotency_kept(int status)
 
 void rest_idempotency_replayed(request_rec *r)
 {
+    APR_OPTIONAL_FN_TYPE(quota_give_back) *give_back = APR_RETRIEVE_OPTIONAL_FN(quota_give_back);
+
     apr_table_setn(r->headers_out, "Idempotent-Replayed", "true");
+    if (give_back) {
+        give_back(r);
+    }
 }
