@@ -1,0 +1,306 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* The store "shm": keys of one host in shared memory, over all children and graceful restarts.
+ *
+ *     og_shm_head | seed | idem_owner[] | shard 0 | shard 1 | …
+ *     a shard: its lock | idem_table
+ *
+ * shard->lock guards the table and nothing else; who inherits it from a dead holder undoes what
+ * that left half done. It is held for a few copies of memory, never across I/O or while waiting for
+ * another lock. Made by the parent, inherited by the children, gone with a stop of the server. */
+#include "idem.h"
+
+#include "idem_table.h"
+#include "og_clock.h"
+#include "og_hooks.h"
+#include "og_lock.h"
+#include "og_mac.h"
+#include "rest_retained.h"
+
+#include <ap_provider.h>
+#include <apr_strings.h>
+#include <errno.h>
+#include <http_core.h>
+#include <openssl/rand.h>
+
+#define NAME   "orgscale-idempotency"
+#define SHARDS 16
+#define MAGIC  0x6f676964 /* "ogid" */
+#define LAYOUT 1
+
+/* A holder needs microseconds; one that was stopped is not waited for (F03) */
+#define LOCK_WITHIN apr_time_from_msec(100)
+
+/* Most answers are no longer */
+#define ROOM 2048
+
+typedef struct segment {
+    og_shm_head head;
+    apr_uint64_t memory;                /* IdempotencyMemory when it was made */
+    unsigned char seed[OG_SHA256_LEN];  /* of the ids, so that nobody picks keys of one bucket */
+} segment;
+
+/* parent, then inherited: */
+static segment *shared;
+static apr_size_t shards_at, shard_size, table_at;
+
+static apr_size_t aligned(apr_size_t size)
+{
+    return (size + 63) & ~(apr_size_t)63;
+}
+
+static pthread_mutex_t *lock_of(int shard)
+{
+    return (pthread_mutex_t *)((char *)shared + shards_at + (apr_size_t)shard * shard_size);
+}
+
+static idem_table *table_of(int shard)
+{
+    return (idem_table *)((char *)lock_of(shard) + table_at);
+}
+
+/* A sixth on keys, the rest on answers: one of about 1000 bytes fills a key's share. */
+typedef struct shard_shape {
+    apr_uint64_t slots, blocks;
+} shard_shape;
+
+static shard_shape plan(apr_int64_t memory)
+{
+    apr_size_t each = (apr_size_t)memory / SHARDS, none = idem_table_bytes(0, 0);
+    shard_shape found;
+
+    found.slots = each / 6 / (idem_table_bytes(1, 0) - none);
+    found.blocks = (each - each / 6) / (idem_table_bytes(0, 1) - none);
+    return found;
+}
+
+/* Four answers of the largest size may run at once in each shard. */
+apr_int64_t idem_store_shm_answer_max(apr_int64_t memory)
+{
+    return (apr_int64_t)(plan(memory).blocks * IDEM_TABLE_BLOCK / 4);
+}
+
+static int fill(const shard_shape *shape)
+{
+    int i;
+
+    if (RAND_bytes(shared->seed, sizeof(shared->seed)) != 1) {
+        return 0;
+    }
+    og_hooks_seed(shared->seed, sizeof(shared->seed));
+    idem_owner_init((idem_owner *)((char *)shared + aligned(sizeof(segment))));
+    for (i = 0; i < SHARDS; i++) {
+        if (og_lock_init(lock_of(i)) != 0) {
+            return 0;
+        }
+        idem_table_init(table_of(i), shape->slots, shape->blocks);
+    }
+    return 1;
+}
+
+/* How much memory the store has. One that is there keeps its size, or it would forget its keys. */
+static apr_int64_t memory_of(server_rec *s)
+{
+    const segment *kept = (segment *)rest_retained_find(NAME, MAGIC, LAYOUT);
+
+    if (!kept || kept->memory == (apr_uint64_t)idem_conf()->memory) {
+        return idem_conf()->memory;
+    }
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1202)
+                 "IdempotencyMemory: changing it from %" APR_UINT64_T_FMT " to %" APR_INT64_T_FMT
+                 " bytes takes a stop and a start; a restart keeps the store",
+                 kept->memory, idem_conf()->memory);
+    return (apr_int64_t)kept->memory;
+}
+
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_int64_t most = idem_store_shm_answer_max(idem_conf()->memory);
+
+    if (idem_used() && !strcmp(idem_conf()->store, "shm") && idem_largest_answer() > most) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, OGLOGNO(1203)
+                     "IdempotencyMaxAnswer: expected at most %" APR_INT64_T_FMT
+                     " bytes for this IdempotencyMemory, not %" APR_INT64_T_FMT, most,
+                     idem_largest_answer());
+        return !OK;
+    }
+    return OK;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_size_t owners_at = aligned(sizeof(segment)), size;
+    apr_int64_t memory;
+    shard_shape shape;
+    int is_new;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !idem_used()
+        || strcmp(idem_conf()->store, "shm") != 0) {
+        return OK;
+    }
+    memory = memory_of(s);
+    shape = plan(memory);
+    table_at = aligned(sizeof(pthread_mutex_t));
+    shard_size = aligned(table_at + idem_table_bytes(shape.slots, shape.blocks));
+    shards_at = aligned(owners_at + idem_owner_size());
+    size = shards_at + SHARDS * shard_size;
+    shared = (segment *)rest_retained_segment(NAME, MAGIC, LAYOUT, size, &is_new);
+    if (!shared || (is_new && !fill(&shape))) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, apr_get_os_error(), s, OGLOGNO(1204)
+                     "no shared memory of %" APR_SIZE_T_FMT " bytes (IdempotencyMemory)", size);
+        return !OK;
+    }
+    if (is_new) {
+        shared->memory = (apr_uint64_t)memory;
+    }
+    idem_owner_attach((idem_owner *)((char *)shared + owners_at));
+    return OK;
+}
+
+/* Who and key, each of a fixed length or the last: no two pairs make the same text. */
+static int identify(idem_ask *ask, const idempotency_claim *claim)
+{
+    unsigned char text[2 * sizeof(apr_int64_t) + IDEMPOTENCY_KEY_MAX];
+    apr_size_t len = strlen(claim->key);
+
+    memset(ask, 0, sizeof(*ask));
+    ask->claim = claim;
+    ask->owner = idem_owner_self();
+    ask->now = og_clock_mono();
+    ask->alive = idem_owner_alive;
+    if (!shared || !ask->owner || len > IDEMPOTENCY_KEY_MAX) {
+        return -1;
+    }
+    memcpy(text, &claim->org, sizeof(claim->org));
+    memcpy(text + sizeof(claim->org), &claim->user, sizeof(claim->user));
+    memcpy(text + 2 * sizeof(apr_int64_t), claim->key, len);
+    if (!og_hmac_sha256(ask->id, shared->seed, sizeof(shared->seed), text,
+                        2 * sizeof(apr_int64_t) + len)) {
+        return -1;
+    }
+    return ask->id[IDEM_TABLE_ID - 1] % SHARDS;
+}
+
+static apr_status_t take(int shard, apr_interval_time_t within)
+{
+    int rc = og_lock_take(lock_of(shard), within);
+
+    if (rc == EOWNERDEAD) {
+        idem_table_repair(table_of(shard));
+        rc = og_lock_repaired(lock_of(shard));
+    }
+    return rc == 0 ? APR_SUCCESS : APR_FROM_OS_ERROR(rc);
+}
+
+static void give(int shard)
+{
+    og_lock_give(lock_of(shard));
+}
+
+/* One look. *size is the room for an answer, and becomes what it needs where that is more: nothing
+ * is allocated under the lock. */
+static apr_status_t look(int shard, const idem_ask *ask, char *answer, apr_size_t *size,
+                         idempotency_found *found)
+{
+    const idem_slot *slot;
+    apr_status_t rv = take(shard, LOCK_WITHIN);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = idem_table_begin(table_of(shard), ask, &found->verdict, &slot);
+    if (rv == APR_SUCCESS && found->verdict == IDEMPOTENCY_DONE) {
+        found->answer = answer;
+        found->answer_len = slot->length;
+        if (slot->length <= *size) {
+            idem_table_answer(table_of(shard), slot, answer);
+        }
+        *size = slot->length;
+    }
+    give(shard);
+    return rv;
+}
+
+static apr_status_t begin(const idempotency_claim *claim, apr_time_t deadline, apr_pool_t *p,
+                          idempotency_found *found)
+{
+    apr_size_t room, size = ROOM;
+    apr_status_t rv;
+    idem_ask ask;
+    int shard = identify(&ask, claim);
+
+    if (shard < 0) {
+        return APR_EGENERAL;
+    }
+    do {
+        room = size;
+        rv = look(shard, &ask, apr_palloc(p, room), &size, found);
+    } while (rv == APR_SUCCESS && size > room);
+    return rv;
+}
+
+static apr_status_t finish(const idempotency_claim *claim, const char *answer, apr_size_t len,
+                           apr_time_t deadline)
+{
+    apr_status_t rv;
+    idem_ask ask;
+    int shard = identify(&ask, claim);
+
+    /* a claim that is not kept is in doubt, and that lasts: worth waiting for */
+    rv = shard < 0 ? APR_EGENERAL : take(shard, deadline - ask.now);
+    if (rv == APR_SUCCESS) {
+        rv = idem_table_finish(table_of(shard), &ask, answer, len);
+        give(shard);
+    }
+    return rv;
+}
+
+static apr_status_t end(const idempotency_claim *claim,
+                        apr_status_t (*how)(idem_table *table, const idem_ask *ask))
+{
+    apr_status_t rv;
+    idem_ask ask;
+    int shard = identify(&ask, claim);
+
+    rv = shard < 0 ? APR_EGENERAL : take(shard, LOCK_WITHIN);
+    if (rv == APR_SUCCESS) {
+        rv = how(table_of(shard), &ask);
+        give(shard);
+    }
+    return rv;
+}
+
+static apr_status_t doubt(const idempotency_claim *claim, apr_time_t deadline)
+{
+    return end(claim, idem_table_doubt);
+}
+
+static apr_status_t release(const idempotency_claim *claim, apr_time_t deadline)
+{
+    return end(claim, idem_table_release);
+}
+
+/* A few slots at a time, so that nobody waits long for the lock. */
+static void tidy(apr_time_t deadline)
+{
+    int i, more;
+
+    for (i = 0; shared && i < SHARDS; i++) {
+        do {
+            if (take(i, LOCK_WITHIN) != APR_SUCCESS) {
+                break;
+            }
+            more = idem_table_tidy(table_of(i), og_clock_mono(), idem_owner_alive);
+            give(i);
+        } while (more && og_clock_mono() < deadline);
+    }
+}
+
+void idem_store_shm_register(apr_pool_t *p)
+{
+    static const idempotency_store store = { NULL, begin, NULL, finish, doubt, release, tidy };
+
+    ap_register_provider(p, IDEMPOTENCY_STORE_GROUP, "shm", IDEMPOTENCY_STORE_VERSION, &store);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+}

@@ -1,0 +1,381 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "idem_table.h"
+#include "og_shm.h"
+
+#define SLOTS   16
+#define BLOCKS  40
+#define ANSWER  (3 * IDEM_TABLE_BLOCK)
+#define SECOND  APR_USEC_PER_SEC
+#define TTL     (100 * SECOND)
+#define DEAD    7 /* an owner that does not live */
+
+static int lives(apr_uint64_t owner)
+{
+    return owner != DEAD;
+}
+
+/* What is asked for key n by try t: a fingerprint and a token of its own each */
+typedef struct question {
+    idempotency_claim claim;
+    idem_ask ask;
+} question;
+
+static question *of(question *q, int n, int fingerprint, int token, apr_time_t now)
+{
+    memset(q, 0, sizeof(*q));
+    memset(q->ask.id, n, IDEM_TABLE_ID);
+    memset(q->claim.fingerprint, fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
+    memset(q->claim.token, token, IDEMPOTENCY_TOKEN_LEN);
+    q->claim.lease = SECOND;
+    q->claim.ttl = TTL;
+    q->claim.answer_max = ANSWER;
+    q->ask.claim = &q->claim;
+    q->ask.owner = 1;
+    q->ask.now = now;
+    q->ask.alive = lives;
+    return q;
+}
+
+static idem_table *make(void)
+{
+    return idem_table_init(calloc(1, idem_table_bytes(SLOTS, BLOCKS)), SLOTS, BLOCKS);
+}
+
+/* 100 + status when it is not APR_SUCCESS */
+static int begin(idem_table *table, const question *q, char *answer)
+{
+    idempotency_verdict verdict;
+    const idem_slot *slot;
+    apr_status_t rv = idem_table_begin(table, &q->ask, &verdict, &slot);
+
+    if (rv == APR_SUCCESS && verdict == IDEMPOTENCY_DONE && answer) {
+        idem_table_answer(table, slot, answer);
+        answer[slot->length] = '\0';
+    }
+    return rv == APR_SUCCESS ? (int)verdict : APR_STATUS_IS_ENOSPC(rv) ? 100 : 101;
+}
+
+static int finish(idem_table *table, const question *q, const char *answer)
+{
+    return idem_table_finish(table, &q->ask, answer, strlen(answer));
+}
+
+static const char *text_of(char *out, int n, apr_size_t len)
+{
+    memset(out, 'a' + n % 26, len);
+    out[len] = '\0';
+    return out;
+}
+
+/* The table as the layout in idem_table.h has it */
+static apr_uint64_t *words(const idem_table *table)
+{
+    return (apr_uint64_t *)(table + 1);
+}
+
+static const idem_slot *slots(const idem_table *table)
+{
+    return (const idem_slot *)(words(table) + 2 * table->slots + table->blocks);
+}
+
+/* Every slot and block is somewhere, once; counts and order are right */
+static void is_whole(const idem_table *table)
+{
+    const apr_uint64_t *heap = words(table) + table->slots, *next = heap + table->slots;
+    apr_uint64_t i, at, chained = 0, free_slots = 0, free_blocks = 0, used_blocks = 0;
+    apr_uint64_t promised = 0, seen[BLOCKS + 1] = { 0 };
+
+    assert_true(table->journal.count == 0);
+    for (i = 0; i < table->slots; i++) {
+        for (at = words(table)[i]; at; at = slots(table)[at - 1].next) {
+            assert_true(++chained <= table->used);
+        }
+    }
+    assert_true(chained == table->used);
+    for (at = table->free_slot; at; at = slots(table)[at - 1].next) {
+        assert_true(slots(table)[at - 1].state == IDEM_FREE && ++free_slots <= table->slots);
+    }
+    assert_true(free_slots + table->used == table->slots);
+    for (i = 1; i <= table->used; i++) {
+        const idem_slot *slot = &slots(table)[heap[i - 1] - 1];
+
+        assert_true(slot->heap_at == i && slot->state != IDEM_FREE);
+        assert_true(i == 1 || slots(table)[heap[i / 2 - 1] - 1].due <= slot->due);
+        promised += slot->state == IDEM_RUNNING ? slot->count : 0;
+        for (at = slot->state == IDEM_DONE ? slot->first : 0; at; at = next[at - 1]) {
+            assert_false(seen[at]++);
+            used_blocks++;
+            if (at == slot->last) {
+                break;
+            }
+        }
+    }
+    for (at = table->free_block; at; at = next[at - 1]) {
+        assert_false(seen[at]++);
+        free_blocks++;
+    }
+    assert_true(free_blocks == table->free_blocks && free_blocks + used_blocks == table->blocks);
+    assert_true(promised == table->promised && promised <= free_blocks);
+}
+
+static void a_key_runs_once_and_is_answered_again(void **state)
+{
+    idem_table *table = make();
+    question q;
+    char text[ANSWER + 1], answer[ANSWER + 1];
+
+    assert_int_equal(begin(table, of(&q, 1, 1, 1, 0), NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(begin(table, of(&q, 1, 1, 1, 0), NULL), IDEMPOTENCY_NEW); /* its own again */
+    assert_int_equal(begin(table, of(&q, 1, 1, 2, 0), NULL), IDEMPOTENCY_RUNNING);
+    assert_int_equal(begin(table, of(&q, 1, 2, 2, 0), NULL), IDEMPOTENCY_REUSED);
+    assert_int_equal(begin(table, of(&q, 2, 1, 2, 0), NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(finish(table, of(&q, 1, 1, 3, 0), "no"), APR_NOTFOUND);
+    assert_int_equal(finish(table, of(&q, 1, 1, 1, 0), text_of(text, 1, ANSWER)), APR_SUCCESS);
+    assert_int_equal(finish(table, of(&q, 1, 1, 1, 0), "no"), APR_NOTFOUND);
+    assert_int_equal(idem_table_doubt(table, &of(&q, 1, 1, 1, 0)->ask), APR_NOTFOUND);
+    assert_int_equal(idem_table_release(table, &of(&q, 1, 1, 1, 0)->ask), APR_NOTFOUND);
+    is_whole(table);
+    assert_int_equal(begin(table, of(&q, 1, 1, 4, TTL - 1), answer), IDEMPOTENCY_DONE);
+    assert_string_equal(answer, text);
+    assert_int_equal(begin(table, of(&q, 1, 2, 4, TTL - 1), NULL), IDEMPOTENCY_REUSED);
+    assert_int_equal(begin(table, of(&q, 1, 2, 4, TTL), NULL), IDEMPOTENCY_NEW);
+    is_whole(table);
+    free(table);
+}
+
+static void answers_of_every_length_come_back(void **state)
+{
+    idem_table *table = make();
+    char text[ANSWER + 2], answer[ANSWER + 1];
+    question q;
+    apr_size_t len;
+
+    for (len = 1; len <= ANSWER; len += len > 250 && len < 260 ? 1 : 17) {
+        assert_int_equal(begin(table, of(&q, 3, 1, 1, 0), NULL), IDEMPOTENCY_NEW);
+        assert_int_equal(finish(table, &q, text_of(text, (int)len, len)), APR_SUCCESS);
+        assert_int_equal(begin(table, &q, answer), IDEMPOTENCY_DONE);
+        assert_string_equal(answer, text);
+        is_whole(table);
+        assert_int_equal(idem_table_tidy(table, TTL, lives), 0);
+        assert_true(table->used == 0 && table->free_blocks == BLOCKS);
+    }
+    assert_int_equal(begin(table, of(&q, 3, 1, 1, 0), NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(finish(table, &q, text_of(text, 0, ANSWER + 1)), APR_EINVAL);
+    assert_int_equal(finish(table, &q, ""), APR_EINVAL);
+    is_whole(table);
+    free(table);
+}
+
+static void a_released_key_is_free(void **state)
+{
+    idem_table *table = make();
+    question q;
+
+    assert_int_equal(begin(table, of(&q, 1, 1, 1, 0), NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(idem_table_release(table, &q.ask), APR_SUCCESS);
+    is_whole(table);
+    assert_int_equal(begin(table, of(&q, 1, 2, 2, 0), NULL), IDEMPOTENCY_NEW);
+    free(table);
+}
+
+static void a_doubt_is_refused_or_runs_again(void **state)
+{
+    idem_table *table = make();
+    question q;
+
+    assert_int_equal(begin(table, of(&q, 1, 1, 1, 5), NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(idem_table_doubt(table, &q.ask), APR_SUCCESS);
+    is_whole(table);
+    assert_int_equal(begin(table, of(&q, 1, 1, 2, 6), NULL), IDEMPOTENCY_DOUBT);
+    assert_int_equal(begin(table, of(&q, 1, 2, 2, 6), NULL), IDEMPOTENCY_REUSED);
+    of(&q, 1, 1, 2, 6);
+    q.claim.retry = 1;
+    q.claim.retry_pause = 2;
+    assert_int_equal(begin(table, &q, NULL), IDEMPOTENCY_DOUBT);
+    q.ask.now = 7;
+    assert_int_equal(begin(table, &q, NULL), IDEMPOTENCY_NEW);
+    is_whole(table);
+    assert_int_equal(begin(table, of(&q, 1, 1, 3, 7), NULL), IDEMPOTENCY_RUNNING);
+    assert_int_equal(finish(table, of(&q, 1, 1, 1, 7), "first"), APR_NOTFOUND);
+    assert_int_equal(finish(table, of(&q, 1, 1, 2, 7), "second"), APR_SUCCESS);
+    is_whole(table);
+    free(table);
+}
+
+/* the lease of who lives never ends, that of a dead one at once */
+static void a_claim_lives_as_long_as_its_owner(void **state)
+{
+    idem_table *table = make();
+    question q;
+
+    assert_int_equal(begin(table, of(&q, 1, 1, 1, 0), NULL), IDEMPOTENCY_NEW);
+    of(&q, 2, 1, 1, 0);
+    q.ask.owner = DEAD;
+    assert_int_equal(begin(table, &q, NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(begin(table, of(&q, 2, 1, 2, 0), NULL), IDEMPOTENCY_DOUBT);
+    of(&q, 3, 1, 1, 0);
+    q.ask.owner = DEAD;
+    assert_int_equal(begin(table, &q, NULL), IDEMPOTENCY_NEW);
+    assert_int_equal(idem_table_tidy(table, 10 * TTL, lives), 0); /* nobody asked for 3 again */
+    is_whole(table);
+    assert_int_equal((int)table->used, 1);
+    assert_int_equal(begin(table, of(&q, 1, 1, 2, 10 * TTL), NULL), IDEMPOTENCY_RUNNING);
+    assert_int_equal((int)table->promised, 3);
+    free(table);
+}
+
+/* full of slots, or of blocks: new keys are refused, and nothing is forgotten */
+static void a_full_table_refuses(void **state)
+{
+    idem_table *table = make();
+    char text[ANSWER + 1], answer[ANSWER + 1];
+    question q;
+    int n, kept = 0;
+
+    for (n = 1; n <= 30; n++) {
+        of(&q, n, 1, 1, n);
+        q.claim.answer_max = n % 2 ? ANSWER : 10;
+        if (begin(table, &q, NULL) == IDEMPOTENCY_NEW) {
+            assert_int_equal(finish(table, &q, text_of(text, n, q.claim.answer_max)), APR_SUCCESS);
+            kept++;
+        }
+        is_whole(table);
+    }
+    assert_true(kept >= 10 && kept <= SLOTS);
+    for (n = 1; n <= kept; n++) {
+        assert_int_equal(begin(table, of(&q, n, 1, 2, TTL), answer), IDEMPOTENCY_DONE);
+        assert_int_equal(answer[0], 'a' + n % 26);
+    }
+    assert_int_equal(begin(table, of(&q, 99, 1, 1, TTL), NULL), 100);
+    assert_int_equal(begin(table, of(&q, 99, 1, 1, TTL + kept), NULL), IDEMPOTENCY_NEW);
+    is_whole(table);
+    free(table);
+}
+
+/* what is promised to one is not another's */
+static void promises_are_kept(void **state)
+{
+    idem_table *table = make();
+    char text[ANSWER + 1];
+    question q;
+    int n, running = 0;
+
+    for (n = 1; n <= SLOTS; n++) {
+        running += begin(table, of(&q, n, 1, 1, 0), NULL) == IDEMPOTENCY_NEW;
+    }
+    assert_int_equal(running, BLOCKS / 3);
+    for (n = 1; n <= running; n++) {
+        assert_int_equal(finish(table, of(&q, n, 1, 1, 0), text_of(text, n, ANSWER)), APR_SUCCESS);
+        is_whole(table);
+    }
+    free(table);
+}
+
+/* Any order of calls leaves a whole table */
+static int step(idem_table *table, unsigned *seed, apr_time_t *now)
+{
+    char text[ANSWER + 1];
+    unsigned random = *seed = *seed * 1103515245U + 12345U;
+    int n = (int)(random >> 16) % 24, what = (int)(random >> 8) % 10;
+    question q;
+
+    of(&q, n, 1, 1, *now);
+    q.ask.owner = random % 5 ? 1 : DEAD;
+    *now += what * SECOND;
+    if (what < 5) {
+        return begin(table, &q, NULL);
+    }
+    if (what < 7) {
+        return finish(table, &q, text_of(text, n, 1 + random % ANSWER));
+    }
+    return what == 7   ? idem_table_doubt(table, &q.ask)
+           : what == 8 ? idem_table_release(table, &q.ask)
+                       : idem_table_tidy(table, *now, lives);
+}
+
+static void any_order_of_calls_leaves_a_whole_table(void **state)
+{
+    idem_table *table = make();
+    apr_time_t now = 0;
+    unsigned seed = 1, i;
+
+    for (i = 0; i < 20000; i++) {
+        step(table, &seed, &now);
+        is_whole(table);
+    }
+    free(table);
+}
+
+/* F02: stepped instruction by instruction, the writer dies once at each store: whoever has the lock
+ * next finds all as it was before the call's last committed turn, and nothing half */
+static void a_death_at_any_store_is_undone(void **state)
+{
+    apr_size_t size = idem_table_bytes(SLOTS, BLOCKS);
+    idem_table *copy = malloc(size), *last = calloc(1, size), *table;
+    int status, undone = 0, deaths = 0;
+    unsigned seed = 7, i;
+    apr_time_t now = 0;
+    og_shm_head *head;
+    pid_t pid;
+
+    assert_int_equal(og_shm_make(&head, 1, 1, sizeof(*head) + size), APR_SUCCESS);
+    table = idem_table_init(head + 1, SLOTS, BLOCKS);
+    for (i = 0; i < 500; i++) {
+        step(table, &seed, &now);
+    }
+    pid = fork();
+    if (!pid) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        for (i = 0; i < 60; i++) {
+            step(table, &seed, &now);
+        }
+        _exit(0);
+    }
+    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+        if (memcmp(last, table, size) != 0) {
+            question q;
+
+            memcpy(last, table, size);
+            memcpy(copy, table, size);
+            undone += idem_table_repair(copy);
+            is_whole(copy);
+            begin(copy, of(&q, 200, 1, 1, now), NULL);
+            is_whole(copy);
+            deaths++;
+        }
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    print_message("# %d deaths, %d of them undone\n", deaths, undone);
+    assert_true(undone > 300);
+    is_whole(table);
+    og_shm_drop(head);
+    free(copy);
+    free(last);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_runs_once_and_is_answered_again),
+        cmocka_unit_test(answers_of_every_length_come_back),
+        cmocka_unit_test(a_released_key_is_free),
+        cmocka_unit_test(a_doubt_is_refused_or_runs_again),
+        cmocka_unit_test(a_claim_lives_as_long_as_its_owner),
+        cmocka_unit_test(a_full_table_refuses),
+        cmocka_unit_test(promises_are_kept),
+        cmocka_unit_test(any_order_of_calls_leaves_a_whole_table),
+        cmocka_unit_test(a_death_at_any_store_is_undone),
+    };
+
+    return unit_run(tests);
+}
