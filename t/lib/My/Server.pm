@@ -202,8 +202,13 @@ sub reload {
 sub graceful { return $_[0]->reload('USR1') }
 sub restart  { announce_hard_end(); return $_[0]->reload('HUP') }
 
-# A child that is ended at once closes the sockets of its workers, and event's complain of that.
-sub announce_hard_end { return expect_error('AH0(?:3093|3465): process_socket: apr_pollset_add failure', 'AH10503') }
+# A child that is ended at once closes the sockets of its workers, and event's complain of that. Rarely
+# one belongs to a connection that ended this moment, whose memory APR has just given back: stock event
+# dies in apr_os_sock_get then. A crash of ours has the suite under ASan against it, which says where.
+sub announce_hard_end {
+    return expect_error('AH0(?:3093|3465): process_socket: apr_pollset_add failure', 'AH10503',
+        $ENV{ASAN_OPTIONS} ? () : 'AH00052: child pid \d+ exit signal Segmentation fault');
+}
 
 # Ends it; returns wait's status and how long that took. TERM, or WINCH for a graceful stop.
 sub stop {
