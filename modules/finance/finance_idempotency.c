@@ -42,9 +42,11 @@ void finance_idempotency_claim(const finance_call *call, const finance_idempoten
  * The row is as good as those who may write to the table. */
 static int is_answer(apr_pool_t *p, const finance_answer *answer)
 {
-    const char *type = answer->status < 300 ? "application/json" : "application/problem+json";
+    int success = answer->status == HTTP_OK || answer->status == HTTP_CREATED;
+    const char *type = success ? "application/json" : "application/problem+json";
 
-    return rest_idempotency_kept(answer->status) && !strcmp(answer->type, type)
+    return (success || (answer->status >= 400 && rest_idempotency_kept(answer->status)))
+           && !strcmp(answer->type, type)
            && (!answer->location
                || (!strncmp(answer->location, "/v1/", 4) && rest_key_valid(answer->location)))
            && og_json_load(p, answer->body, strlen(answer->body), NULL);
