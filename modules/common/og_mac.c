@@ -7,44 +7,59 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <pthread.h>
 
-/* process: fetched once, since looking an algorithm up costs more than hashing a token. OpenSSL
- * keeps what was fetched as long as itself. */
+/* process: NULL unless og_mac_fetch was called; OpenSSL frees what was fetched with itself */
 static EVP_MD *sha256;
 static EVP_MAC *hmac;
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 
-static void fetch(void)
+void og_mac_fetch(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (!sha256) {
+        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    }
+    if (!hmac) {
+        hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    }
 }
 
 int og_sha256(unsigned char out[OG_SHA256_LEN], const void *data, apr_size_t len)
 {
-    pthread_once(&fetched, fetch);
-    return sha256 && EVP_Digest(data, len, out, NULL, sha256, NULL) == 1;
+    return EVP_Digest(data, len, out, NULL, sha256 ? sha256 : EVP_sha256(), NULL) == 1;
+}
+
+static int sign(EVP_MAC *mac, unsigned char out[OG_SHA256_LEN], const void *key, apr_size_t key_len,
+                const void *data, apr_size_t len)
+{
+    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    OSSL_PARAM params[2];
+    size_t out_len = 0;
+    int made;
+
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0);
+    params[1] = OSSL_PARAM_construct_end();
+    made = ctx && EVP_MAC_init(ctx, key, key_len, params) == 1
+           && EVP_MAC_update(ctx, data, len) == 1
+           && EVP_MAC_final(ctx, out, &out_len, OG_SHA256_LEN) == 1 && out_len == OG_SHA256_LEN;
+    EVP_MAC_CTX_free(ctx);
+    return made;
 }
 
 int og_hmac_sha256(unsigned char out[OG_SHA256_LEN], const void *key, apr_size_t key_len,
                    const void *data, apr_size_t len)
 {
-    OSSL_PARAM params[2];
-    EVP_MAC_CTX *ctx;
-    size_t out_len = 0;
+    EVP_MAC *mac = hmac;
     int made;
 
-    pthread_once(&fetched, fetch);
-    ctx = key_len && hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-    if (!ctx) {
+    if (!key_len) {
         return 0;
     }
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0);
-    params[1] = OSSL_PARAM_construct_end();
-    made = EVP_MAC_init(ctx, key, key_len, params) == 1 && EVP_MAC_update(ctx, data, len) == 1
-           && EVP_MAC_final(ctx, out, &out_len, OG_SHA256_LEN) == 1 && out_len == OG_SHA256_LEN;
-    EVP_MAC_CTX_free(ctx);
+    if (!mac) {
+        mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    }
+    made = sign(mac, out, key, key_len, data, len);
+    if (mac != hmac) {
+        EVP_MAC_free(mac);
+    }
     return made;
 }
 

@@ -4,7 +4,7 @@
  * @file  og_mac.h
  * @brief SHA-256, HMAC-SHA-256, hexadecimal and constant-time comparison, on OpenSSL 3
  *
- * Pure; safe from any thread.
+ * Pure; safe from any thread, but for og_mac_fetch.
  */
 #ifndef OG_MAC_H
 #define OG_MAC_H
@@ -12,6 +12,13 @@
 #include <apr.h>
 
 #define OG_SHA256_LEN 32
+
+/**
+ * Look the algorithms up once, for as long as the process lasts: that costs more than hashing a
+ * token. For a child before it has threads (rest_mac.h); in the parent, which unloads modules at a
+ * reload, what was fetched would be lost each time.
+ */
+void og_mac_fetch(void);
 
 /** @return 1, or 0 when OpenSSL fails (out is then undefined). */
 int og_sha256(unsigned char out[OG_SHA256_LEN], const void *data, apr_size_t len);

@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_finance: the module record and its hooks, nothing else. */
 #include "finance.h"
+#include "rest_mac.h"
 
 static void hooks(apr_pool_t *p)
 {
+    rest_mac_register(p);
     finance_config_register(p);
     finance_watchdog_register(p);
     finance_db_register(p);

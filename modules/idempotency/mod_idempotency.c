@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_idempotency: the module record and its hooks, nothing else. */
 #include "idem.h"
+#include "rest_mac.h"
 
 static void hooks(apr_pool_t *p)
 {
+    rest_mac_register(p);
     idem_config_register(p);
     idem_key_register(p);
     idem_fingerprint_register(p);

@@ -1,10 +1,12 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_realtime_lp: the module record and its hooks, nothing else. */
+#include "rest_mac.h"
 #include "rt_poll.h"
 
 static void hooks(apr_pool_t *p)
 {
+    rest_mac_register(p);
     rt_config_register(p);
     rt_places_register(p);
     rt_segment_register(p);

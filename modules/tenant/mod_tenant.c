@@ -1,11 +1,13 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_tenant: the module record, and who registers hooks. What each does stands in its file. */
+#include "rest_mac.h"
 #include "tenant.h"
 #include "tenant_keys.h"
 
 static void hooks(apr_pool_t *p)
 {
+    rest_mac_register(p);
     ap_hook_pre_config(tenant_config_begin, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(tenant_config_check, NULL, NULL, APR_HOOK_MIDDLE);
     tenant_keys_register(p);
