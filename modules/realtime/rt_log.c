@@ -23,7 +23,7 @@ static const char *cut(request_rec *r, const char *text)
         return "-";
     }
     shown = to = apr_palloc(r->pool, 3 * TEXT_MAX + 1);
-    for (i = 0; text[i] && i < TEXT_MAX; i++) {
+    for (i = 0; i < TEXT_MAX && text[i]; i++) {
         unsigned char byte = (unsigned char)text[i];
 
         if (byte < ' ' || byte > '~' || byte == '"' || byte == '\\' || byte == '%') {
