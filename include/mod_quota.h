@@ -55,6 +55,10 @@ typedef struct quota_verdict {
  * each call ends within the time it is given, and at once while the store is known to be down.
  */
 typedef struct quota_store {
+    /** At each start and reload, once the configuration is read: NULL, or a sentence that says what
+     * is missing ("expected RedisServer"). May be NULL. */
+    const char *(*ready)(void);
+
     /**
      * Take all charges, when all of their buckets allow it; else none.
      * @param n         1..QUOTA_CHARGES_MAX

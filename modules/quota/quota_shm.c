@@ -170,4 +170,4 @@ static apr_status_t give_back(const quota_charge *charges, int n, apr_interval_t
     return APR_SUCCESS;
 }
 
-const quota_store quota_shm = { decide, give_back };
+const quota_store quota_shm = { NULL, decide, give_back };

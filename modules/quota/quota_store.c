@@ -95,18 +95,28 @@ static const quota_store *lookup(const char *name)
     return ap_lookup_provider(QUOTA_STORE_GROUP, name, QUOTA_STORE_VERSION);
 }
 
+/* What is wrong with it, or NULL */
+static const char *missing(const char *name)
+{
+    const quota_store *named = lookup(name);
+
+    if (!named) {
+        return "expected shm, or redis where mod_orgscale_redis is loaded";
+    }
+    return named->ready ? named->ready() : NULL;
+}
+
 /* Behind all LoadModules, so that their order is free. */
 static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     const quota_server_conf *conf = ap_get_module_config(s->module_config, &quota_module);
+    const char *wrong = conf->store ? missing(conf->store) : NULL;
 
-    if (conf->store && !lookup(conf->store)) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, OGLOGNO(1107)
-                     "QuotaStore: expected shm, or redis where mod_orgscale_redis is loaded, not "
-                     "\"%.40s\"", conf->store);
-        return !OK;
+    if (wrong) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, OGLOGNO(1107) "QuotaStore %.40s: %s",
+                     conf->store, wrong);
     }
-    return OK;
+    return wrong ? !OK : OK;
 }
 
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)

@@ -53,10 +53,13 @@ static const char *ready(void)
 void og_redis_child_register(apr_pool_t *p)
 {
     static idempotency_store idempotency;
+    static quota_store quota;
 
     idempotency = og_redis_idempotency;
     idempotency.ready = ready;
-    ap_register_provider(p, QUOTA_STORE_GROUP, "redis", QUOTA_STORE_VERSION, &og_redis_quota);
+    quota = og_redis_quota;
+    quota.ready = ready;
+    ap_register_provider(p, QUOTA_STORE_GROUP, "redis", QUOTA_STORE_VERSION, &quota);
     ap_register_provider(p, IDEMPOTENCY_STORE_GROUP, "redis", IDEMPOTENCY_STORE_VERSION,
                          &idempotency);
     /* before those whose threads ask the stores at once */

@@ -196,4 +196,4 @@ static apr_status_t give_back(const quota_charge *charges, int n, apr_interval_t
     return og_redis_link_status(reason);
 }
 
-const quota_store og_redis_quota = { decide, give_back };
+const quota_store og_redis_quota = { NULL, decide, give_back };

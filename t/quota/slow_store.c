@@ -37,7 +37,7 @@ static apr_status_t give_back(const quota_charge *charges, int n, apr_interval_t
     return APR_SUCCESS;
 }
 
-static const quota_store store = { decide, give_back };
+static const quota_store store = { NULL, decide, give_back };
 
 static void hooks(apr_pool_t *p)
 {

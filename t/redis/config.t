@@ -36,6 +36,8 @@ my @refused = (
     ["RedisPassword file:$secret.empty", qr/RedisPassword: \S+: expected a secret of at least 1 bytes, not 0/],
     ["RedisPassword file:$secret \"a b\"", qr/RedisPassword: expected a user of at most 128 visible ASCII characters, not "a b"/],
     ["RedisPassword file:$secret " . 'x' x 129, qr/RedisPassword: expected a user of at most 128/],
+    ['QuotaStore redis', qr/OG1107: QuotaStore redis: expected RedisServer/],
+    ["IdempotencyStore redis\n<Location /x>\nIdempotency optional\n</Location>", qr/OG1205: IdempotencyStore redis: expected RedisServer/],
     ['RedisDatabase -1', qr/RedisDatabase: expected a whole number from 0 to 65535, not "-1"/],
     ['RedisDatabase 65536', qr/RedisDatabase: expected a whole number/],
     ['RedisDatabase x', qr/RedisDatabase: expected a whole number/],
@@ -58,7 +60,8 @@ for my $case (@refused) {
     ok !$accepted, "refused: $lines";
     like $output, $message, 'with what was expected';
 }
-for my $lines ('RedisServer localhost:6379', 'RedisServer 10.0.0.1:6379 [::1]:6379 unix:/run/redis.sock', "RedisServer a:1\nRedisServer b:1",
+for my $lines ('RedisServer localhost:6379', "RedisServer a:1\nQuotaStore redis", "RedisServer a:1\nIdempotencyStore redis",
+    'RedisServer 10.0.0.1:6379 [::1]:6379 unix:/run/redis.sock', "RedisServer a:1\nRedisServer b:1",
     'RedisServer ' . join(' ', map { "h$_:1" } 1 .. 8), 'RedisServer unix:/' . 'x' x 106,
     (map { "RedisServer a:1\n$_" } "RedisPassword file:$secret", "RedisPassword file:$secret carol", 'RedisDatabase 0', 'RedisDatabase 65535',
         'RedisTimeout 1ms', 'RedisTimeout 1s', 'RedisConnections 1', 'RedisConnections 100', 'RedisPrefix A.b_c-9')) {
