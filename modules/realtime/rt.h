@@ -251,10 +251,11 @@ void rt_waitio_expect(const conn_rec *c);
 /* 1: the poll is taken, and its handler returns SUSPENDED. 0: not on this connection. */
 int rt_waitio_takes(rt_poll *poll);
 
-/* Notifier: answer who was rung, whose time has come, or everybody when the child drains.
- * @return when it wants to be called again, monotonic */
-apr_time_t rt_waitio_turn(void);
 void rt_waitio_register(apr_pool_t *p);
+
+/* rt_lot.c. Notifier: answer who was rung, whose time has come, or everybody when the child drains.
+ * @return when it wants to be called again, monotonic */
+apr_time_t rt_lot_turn(void);
 
 /* rt_orphan.c: children whose parent was killed */
 

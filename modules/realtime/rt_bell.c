@@ -294,7 +294,7 @@ static void *listen_run(void *unused)
         if (count > NEWS_MAX) {
             rt_waits_ring(0);
         }
-        turn_at = rt_waitio_turn();
+        turn_at = rt_lot_turn();
         if (og_clock_mono() >= look_at) {
             rt_orphan_look();
             reap();

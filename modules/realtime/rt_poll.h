@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* One long poll, however it waits: what it asked for, what it found, and the reply. It belongs to
  * one thread at a time: the worker that reads or resumes its request, or, while it is claimed, the
- * notifier (rt_park_waitio.c). */
+ * notifier (rt_lot.c). */
 #ifndef RT_POLL_H
 #define RT_POLL_H
 

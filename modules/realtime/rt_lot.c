@@ -1,0 +1,391 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Who is parked, and how the notifier answers them, see rt_lot.h. */
+#include "rt_lot.h"
+
+#include "og_clock.h"
+#include "rt_client.h"
+
+#include <ap_mpm.h>
+#include <httpd.h>
+#include <mpm_common.h>
+#include <sched.h>
+
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
+
+/* A core output filter with more in it blocks (FlushMaxThreshold): the notifier must not */
+#define NOTIFIER_WRITES_MAX (60 * 1024)
+
+/* Polls that the notifier takes at a time: as the last of them is RT_CLAIMED while the others are
+ * answered, no more than a millisecond's */
+#define CHUNK 32
+
+/* A poll that has waited so long will, as a rule, wait for longer */
+#define TIDY_AFTER apr_time_from_sec(2)
+
+/* Blocks that a request leaves behind, as a rule, and the size that fits any of them */
+#define BLOCKS_LEFT 3
+#define BLOCK       4096
+
+/* How often a worker lets others run before it sleeps until RT_CLAIMED ends */
+#define YIELDS 16
+
+/* Deadlines are looked at so often: the wheel could do more, but only lingering asks for it */
+#define TURN_EVERY apr_time_from_msec(50)
+
+/* child: */
+static struct {
+    atomic_int on; /* set last at the child's start, which the notifier does not wait for */
+    pthread_cond_t settled;
+    rt_parking *rung, **rung_end; /* all below under the table's lock */
+    rt_wheel wheel;
+    int lingering; /* how many of those on the wheel do */
+    rt_parking *watched;
+    int drained; /* by the notifier */
+} lot;
+
+void rt_lot_open(void)
+{
+    pthread_cond_init(&lot.settled, NULL);
+    lot.rung_end = &lot.rung;
+    rt_wheel_start(&lot.wheel, og_clock_mono());
+    lot.on = 1;
+}
+
+int rt_lot_is_open(void)
+{
+    return lot.on;
+}
+
+apr_time_t rt_lot_first_look(const rt_poll *poll)
+{
+    apr_time_t at = og_clock_mono() + TIDY_AFTER;
+
+    return at > poll->until ? poll->until : at;
+}
+
+/* Under lock */
+static void enqueue(rt_parking *own)
+{
+    own->queued = NULL;
+    *lot.rung_end = own;
+    lot.rung_end = &own->queued;
+}
+
+/* Under lock */
+static void rouse(rt_parking *own)
+{
+    if (!own->rung) {
+        own->rung = 1;
+        if (own->state == RT_PARKED) {
+            enqueue(own);
+        }
+    }
+}
+
+/* Who lingers has some already, and looks when its time has come. */
+void rt_lot_ring(rt_wait *wait, int urgent)
+{
+    rt_parking *own = (rt_parking *)wait;
+
+    if (urgent || own->state != RT_PARKED || !own->lingers) {
+        rouse(own);
+    }
+}
+
+/* Under lock */
+static void unqueue(rt_parking *own)
+{
+    rt_parking **at = &lot.rung;
+
+    while (*at && *at != own) {
+        at = &(*at)->queued;
+    }
+    if (*at) {
+        *at = own->queued;
+        if (lot.rung_end == &own->queued) {
+            lot.rung_end = at;
+        }
+    }
+    own->rung = 0;
+}
+
+/* Under lock: look at it at its time. It starts or ends to linger off the wheel alone. */
+static void put_on_wheel(rt_parking *own)
+{
+    rt_wheel_add(&lot.wheel, &own->timer);
+    lot.lingering += own->lingers;
+}
+
+static void take_off_wheel(rt_parking *own)
+{
+    if (own->timer.link) {
+        rt_wheel_remove(&own->timer);
+        lot.lingering -= own->lingers;
+    }
+}
+
+/* Under lock: the MPM watches it, or no more */
+static void watch(rt_parking *own)
+{
+    own->next = lot.watched;
+    own->link = &lot.watched;
+    if (own->next) {
+        own->next->link = &own->next;
+    }
+    lot.watched = own;
+}
+
+static void unwatch(rt_parking *own)
+{
+    if (own->link) {
+        *own->link = own->next;
+        if (own->next) {
+            own->next->link = own->link;
+        }
+        own->link = NULL;
+    }
+}
+
+/* Under lock: RT_PARKED, and everything that came before it was is not forgotten */
+static void settle(rt_parking *own)
+{
+    own->state = RT_PARKED;
+    if (own->rung) {
+        enqueue(own);
+    }
+    put_on_wheel(own);
+    if (own->awaited) {
+        pthread_cond_broadcast(&lot.settled);
+    }
+}
+
+/* Notifier, RT_CLAIMED: what requests before left in the connection's allocator goes back to the
+ * system; it would be a third of what a parked poll takes. Not behind each request: a poll that is
+ * answered soon uses it again, and giving back is the dearest call of all. */
+static void tidy(rt_parking *own)
+{
+    apr_allocator_t *allocator = apr_pool_allocator_get(own->c->pool);
+    int i;
+
+    apr_allocator_max_free_set(allocator, 1);
+    for (i = 0; i < BLOCKS_LEFT; i++) {
+        apr_memnode_t *block = apr_allocator_alloc(allocator, BLOCK);
+
+        if (block) {
+            apr_allocator_free(allocator, block); /* past the bound: not kept again */
+        }
+    }
+    apr_allocator_max_free_set(allocator, ap_max_mem_free);
+    own->tidied = 1;
+}
+
+/* Notifier, RT_CLAIMED: it waits on. */
+static int wait_on(rt_parking *own)
+{
+    if (!own->lingers && !own->tidied && own->timer.at <= og_clock_mono()) {
+        tidy(own);
+        own->timer.at = own->poll->until;
+    }
+    return 0;
+}
+
+/* Notifier, RT_CLAIMED: look, and answer when there is something to say. 1: answered */
+static int answer(rt_parking *own)
+{
+    rt_poll *poll = own->poll;
+    apr_time_t until;
+
+    own->look = own->lingers && own->timer.at > og_clock_mono() && !rt_waits_draining()
+                    ? rt_revoked_look(poll, RT_NOTHING)
+                    : rt_poll_look(poll, !own->lingers);
+    if (own->lingers && own->look != RT_NOTHING) {
+        own->look = RT_ANSWER; /* whatever this look came to: there was something to say before */
+    }
+    if (own->look == RT_NOTHING
+        && (own->lingers || (poll->until > og_clock_mono() && !rt_waits_draining()))) {
+        return wait_on(own);
+    }
+    if (!own->lingers && rt_poll_lingers(poll, own->look, &until)) {
+        rt_poll_stop_waiting(poll);
+        own->lingers = 1;
+        own->timer.at = until;
+        return 0;
+    }
+    rt_poll_stop_waiting(poll);
+    if (poll->batch.bytes > NOTIFIER_WRITES_MAX) {
+        own->by_worker = 1;
+        rt_client_summon_worker(own->c);
+        return 1;
+    }
+    rt_poll_answer(poll, own->look);
+    rt_client_push(own->c);
+    rt_poll_written(poll);
+    if (own->c->data_in_output_filters || own->c->aborted || own->c->keepalive == AP_CONN_CLOSE) {
+        rt_client_summon_worker(own->c);
+    }
+    return 1;
+}
+
+/* Notifier: the first of who were rung, RT_CLAIMED, as a list of at most CHUNK, or NULL */
+static rt_parking *claim(int *busy, int *lingering)
+{
+    rt_parking *first, **end = &first;
+    int n;
+
+    rt_waits_lock();
+    *busy = lot.watched != NULL;
+    *lingering = lot.lingering > 0;
+    first = lot.rung;
+    for (n = 0; *end && n < CHUNK; n++) {
+        (*end)->rung = 0;
+        (*end)->state = RT_CLAIMED;
+        take_off_wheel(*end);
+        end = &(*end)->queued;
+    }
+    lot.rung = *end;
+    if (!lot.rung) {
+        lot.rung_end = &lot.rung;
+    }
+    *end = NULL;
+    rt_waits_unlock();
+    return first;
+}
+
+/* Under lock */
+static void due(rt_wheel_item *timer)
+{
+    rouse((rt_parking *)((char *)timer - APR_OFFSETOF(rt_parking, timer)));
+}
+
+/* Under lock, once: polls are answered, and connections between two polls are done with; the MPM
+ * would keep the child for their Timeout */
+static void drain(void)
+{
+    rt_parking *own;
+
+    if (!lot.drained && rt_waits_draining()) {
+        lot.drained = 1;
+        for (own = lot.watched; own; own = own->next) {
+            if (own->state == RT_PARKED) {
+                rouse(own);
+            }
+            else {
+                rt_client_summon_worker(own->c);
+            }
+        }
+    }
+}
+
+/* Notifier: the end of RT_CLAIMED. A worker may have the connection from here on. */
+static void let_go(rt_parking *own, int answered)
+{
+    rt_waits_lock();
+    if (answered) {
+        rt_waits_part(&own->wait);
+        own->state = RT_ANSWERED;
+        rt_waits_rest(1);
+        if (own->awaited) {
+            pthread_cond_broadcast(&lot.settled);
+        }
+    }
+    else {
+        settle(own);
+    }
+    rt_waits_unlock();
+}
+
+/* Notifier: some of who were rung. 0: there is none, *busy says whether there may be soon, and
+ * *lingering whether it will be sooner than that */
+static int serve_some(int *busy, int *lingering)
+{
+    rt_parking *own = claim(busy, lingering), *next;
+    int any = own != NULL;
+
+    for (; own; own = next) {
+        next = own->queued;
+        let_go(own, answer(own));
+    }
+    return any;
+}
+
+apr_time_t rt_lot_turn(void)
+{
+    apr_time_t now = og_clock_mono();
+    int busy = 1, lingering = 0;
+
+    if (!lot.on) {
+        return now + APR_USEC_PER_SEC;
+    }
+    rt_waits_lock();
+    rt_wheel_turn(&lot.wheel, now, due);
+    drain();
+    rt_waits_unlock();
+    while (serve_some(&busy, &lingering)) {
+    }
+    return now + (lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
+}
+
+rt_lot_state rt_lot_take_back(rt_parking *own)
+{
+    rt_lot_state was;
+    int yields;
+
+    /* the client that was just answered is quicker than the notifier, which had to let this thread
+     * run: mostly it needs a moment of the processor, and seldom a sleep of ours */
+    for (yields = 0; own->state == RT_CLAIMED && yields < YIELDS; yields++) {
+        sched_yield();
+    }
+    rt_waits_lock();
+    while (own->state == RT_CLAIMED) {
+        own->awaited = 1;
+        pthread_cond_wait(&lot.settled, rt_waits_mutex());
+    }
+    own->awaited = 0;
+    was = own->state;
+    own->state = RT_BUSY;
+    own->away = 0;
+    if (was == RT_PARKED) {
+        unqueue(own);
+        take_off_wheel(own);
+    }
+    else if (was == RT_ANSWERED || was == RT_IDLE) {
+        rt_waits_rest(-1);
+    }
+    unwatch(own);
+    rt_waits_unlock();
+    return was;
+}
+
+int rt_lot_give_away(rt_parking *own, rt_lot_state state)
+{
+    int given = 0, wake = 0;
+
+    rt_waits_lock();
+    if (!lot.drained && (state == RT_PARKED || rt_waits_room())) {
+        given = 1;
+        wake = own->rung || !lot.watched; /* it has slept long without any */
+        watch(own);
+        own->state = state;
+        if (state == RT_PARKED) {
+            settle(own);
+        }
+        else {
+            rt_waits_rest(1);
+        }
+    }
+    rt_waits_unlock();
+    if (wake) {
+        rt_bell_nudge();
+    }
+    return given;
+}
+
+#else
+
+apr_time_t rt_lot_turn(void)
+{
+    return og_clock_mono() + APR_USEC_PER_SEC;
+}
+
+#endif
