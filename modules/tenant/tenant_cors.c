@@ -127,21 +127,31 @@ static int answer_preflight(request_rec *r)
     return is_preflight(r) && rules_of(r) ? answer(r) : DECLINED;
 }
 
+static int is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
 /* Whether a comma-separated list has a name. (ap_find_token takes "auth" for "Authorization".) */
 static int lists(const char *list, const char *name)
 {
     const apr_size_t len = strlen(name);
 
     while (*list) {
-        list += strspn(list, ", \t");
-        if (!strncasecmp(list, name, len)) {
-            const char *end = list + len + strspn(list + len, " \t");
+        const char *end, *next = list;
 
-            if (!*end || *end == ',') {
-                return 1;
-            }
+        while (*next && *next != ',') {
+            next++;
         }
-        list += strcspn(list, ",");
+        for (end = next; end > list && is_blank(end[-1]); end--) {
+        }
+        while (list < end && is_blank(*list)) {
+            list++;
+        }
+        if ((apr_size_t)(end - list) == len && !strncasecmp(list, name, len)) {
+            return 1;
+        }
+        list = *next ? next + 1 : next;
     }
     return 0;
 }

@@ -118,12 +118,13 @@ sub recovers {
     my ($name, %opt) = @_;
     my ($since, $within) = ($opt{since} // time, $opt{within} // 2);
     my ($row, $last) = (0, $since);
-    while ($row < 20 && time < $since + 20) {
+    # for a second, in which every child has been asked: each has its own word on whether there is a database
+    while (($row < 20 || time < $last + 1) && time < $since + 20) {
         if (list()->{status} == 200) { $row++ }
         else { ($row, $last) = (0, time) }
         select undef, undef, undef, 0.01;
     }
-    is $row, 20, "$name: lists work again";
+    cmp_ok $row, '>=', 20, "$name: lists work again";
     cmp_ok $last - $since, '<=', $within, "$name: within $within s";
     return;
 }
