@@ -4,6 +4,8 @@
  * before each multiplication. */
 #include "og_number.h"
 
+#include "og_log.h"
+
 #include <apr_strings.h>
 #include <string.h>
 
@@ -81,6 +83,11 @@ int og_int_parse(apr_int64_t *value, const char *text, apr_size_t len, apr_int64
     }
     *value = magnitude;
     return 1;
+}
+
+apr_int64_t og_set_or(apr_int64_t value, apr_int64_t other)
+{
+    return value != OG_UNSET ? value : other;
 }
 
 const char *og_arg_int(apr_pool_t *p, const char *arg, apr_int64_t min, apr_int64_t max,

@@ -33,6 +33,9 @@ int og_id_parse(apr_int64_t *id, const char *text, apr_size_t len);
 int og_int_parse(apr_int64_t *value, const char *text, apr_size_t len, apr_int64_t min,
                  apr_int64_t max);
 
+/** A directive's value, or the other where nobody set it (OG_UNSET): merges and defaults. */
+apr_int64_t og_set_or(apr_int64_t value, apr_int64_t other);
+
 /**
  * Directive argument: a whole number from min to max.
  * @return NULL, or what to tell the administrator (from p)

@@ -29,9 +29,9 @@ void *finance_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->dsn = add->dsn ? add->dsn : base->dsn;
     conf->job_dsn = add->job_dsn ? add->job_dsn : base->job_dsn;
     conf->event_domain = add->event_domain ? add->event_domain : base->event_domain;
-    conf->pool_max = add->pool_max != OG_UNSET ? add->pool_max : base->pool_max;
-    conf->pool_wait = add->pool_wait != OG_UNSET ? add->pool_wait : base->pool_wait;
-    conf->deadline = add->deadline != OG_UNSET ? add->deadline : base->deadline;
+    conf->pool_max = og_set_or(add->pool_max, base->pool_max);
+    conf->pool_wait = og_set_or(add->pool_wait, base->pool_wait);
+    conf->deadline = og_set_or(add->deadline, base->deadline);
     return conf;
 }
 

@@ -34,23 +34,18 @@ void *idem_dir_create(apr_pool_t *p, char *dir)
     return conf;
 }
 
-static apr_int64_t set_or(apr_int64_t value, apr_int64_t other)
-{
-    return value != OG_UNSET ? value : other;
-}
-
 void *idem_dir_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const idem_dir_conf *base = basev, *add = addv;
     idem_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
-    conf->mode = (int)set_or(add->mode, base->mode);
-    conf->ttl = set_or(add->ttl, base->ttl);
-    conf->lease = set_or(add->lease, base->lease);
-    conf->retry = (int)set_or(add->retry, base->retry);
+    conf->mode = (int)og_set_or(add->mode, base->mode);
+    conf->ttl = og_set_or(add->ttl, base->ttl);
+    conf->lease = og_set_or(add->lease, base->lease);
+    conf->retry = (int)og_set_or(add->retry, base->retry);
     conf->retry_pause = add->retry != OG_UNSET ? add->retry_pause : base->retry_pause;
-    conf->max_body = set_or(add->max_body, base->max_body);
-    conf->max_answer = set_or(add->max_answer, base->max_answer);
+    conf->max_body = og_set_or(add->max_body, base->max_body);
+    conf->max_answer = og_set_or(add->max_answer, base->max_answer);
     return conf;
 }
 
@@ -68,7 +63,7 @@ void *idem_server_merge(apr_pool_t *p, void *basev, void *addv)
     idem_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
     conf->store = add->store ? add->store : base->store;
-    conf->memory = set_or(add->memory, base->memory);
+    conf->memory = og_set_or(add->memory, base->memory);
     return conf;
 }
 
@@ -76,13 +71,13 @@ void idem_dir(const request_rec *r, idem_dir_conf *conf)
 {
     const idem_dir_conf *own = ap_get_module_config(r->per_dir_config, &idempotency_module);
 
-    conf->mode = (int)set_or(own->mode, IDEM_OFF);
-    conf->ttl = set_or(own->ttl, 24 * 3600 * second);
-    conf->lease = set_or(own->lease, 60 * second);
-    conf->retry = (int)set_or(own->retry, 0);
-    conf->retry_pause = set_or(own->retry_pause, 0);
-    conf->max_body = set_or(own->max_body, MIB);
-    conf->max_answer = set_or(own->max_answer, ANSWER_DEFAULT);
+    conf->mode = (int)og_set_or(own->mode, IDEM_OFF);
+    conf->ttl = og_set_or(own->ttl, 24 * 3600 * second);
+    conf->lease = og_set_or(own->lease, 60 * second);
+    conf->retry = (int)og_set_or(own->retry, 0);
+    conf->retry_pause = og_set_or(own->retry_pause, 0);
+    conf->max_body = og_set_or(own->max_body, MIB);
+    conf->max_answer = og_set_or(own->max_answer, ANSWER_DEFAULT);
 }
 
 const idem_server_conf *idem_conf(void)
@@ -230,7 +225,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     const idem_server_conf *conf = ap_get_module_config(s->module_config, &idempotency_module);
 
     effective.store = conf->store ? conf->store : "shm";
-    effective.memory = set_or(conf->memory, 64 * MIB);
+    effective.memory = og_set_or(conf->memory, 64 * MIB);
     return OK;
 }
 

@@ -29,7 +29,7 @@ void *quota_server_merge(apr_pool_t *p, void *basev, void *addv)
     quota_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
     conf->store = add->store ? add->store : base->store;
-    conf->table_size = add->table_size != OG_UNSET ? add->table_size : base->table_size;
+    conf->table_size = og_set_or(add->table_size, base->table_size);
     return conf;
 }
 
@@ -49,9 +49,9 @@ void *quota_dir_merge(apr_pool_t *p, void *basev, void *addv)
     quota_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
     int i;
 
-    conf->enabled = add->enabled != OG_UNSET ? add->enabled : base->enabled;
-    conf->dry_run = add->dry_run != OG_UNSET ? add->dry_run : base->dry_run;
-    conf->class = add->class != OG_UNSET ? add->class : base->class;
+    conf->enabled = (int)og_set_or(add->enabled, base->enabled);
+    conf->dry_run = (int)og_set_or(add->dry_run, base->dry_run);
+    conf->class = (int)og_set_or(add->class, base->class);
     for (i = 0; i < QUOTA_CELLS; i++) {
         conf->policies[i] = add->policies[i] ? add->policies[i] : base->policies[i];
     }
@@ -184,7 +184,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     const quota_server_conf *conf = ap_get_module_config(s->module_config, &quota_module);
 
     effective.store = conf->store ? conf->store : "shm";
-    effective.table_size = conf->table_size != OG_UNSET ? conf->table_size : TABLE_SIZE;
+    effective.table_size = og_set_or(conf->table_size, TABLE_SIZE);
     return OK;
 }
 

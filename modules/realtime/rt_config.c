@@ -38,25 +38,20 @@ void *rt_server_create(apr_pool_t *p, server_rec *s)
     return conf;
 }
 
-static apr_int64_t set_or(apr_int64_t value, apr_int64_t other)
-{
-    return value != OG_UNSET ? value : other;
-}
-
 void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const rt_server_conf *base = basev, *add = addv;
     rt_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
-    conf->buffer_size = set_or(add->buffer_size, base->buffer_size);
-    conf->buffer_memory = set_or(add->buffer_memory, base->buffer_memory);
-    conf->event_ttl = set_or(add->event_ttl, base->event_ttl);
-    conf->idle_evict = set_or(add->idle_evict, base->idle_evict);
-    conf->max_waiters = set_or(add->max_waiters, base->max_waiters);
-    conf->max_parked = set_or(add->max_parked, base->max_parked);
+    conf->buffer_size = og_set_or(add->buffer_size, base->buffer_size);
+    conf->buffer_memory = og_set_or(add->buffer_memory, base->buffer_memory);
+    conf->event_ttl = og_set_or(add->event_ttl, base->event_ttl);
+    conf->idle_evict = og_set_or(add->idle_evict, base->idle_evict);
+    conf->max_waiters = og_set_or(add->max_waiters, base->max_waiters);
+    conf->max_parked = og_set_or(add->max_parked, base->max_parked);
     conf->cursor_secret = add->cursor_secret ? add->cursor_secret : base->cursor_secret;
     conf->cursor_previous = add->cursor_secret ? add->cursor_previous : base->cursor_previous;
-    conf->waitio = (int)set_or(add->waitio, base->waitio);
+    conf->waitio = (int)og_set_or(add->waitio, base->waitio);
     return conf;
 }
 
@@ -77,10 +72,10 @@ void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv)
     rt_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
     conf->domain = add->domain ? add->domain : base->domain;
-    conf->poll_timeout = set_or(add->poll_timeout, base->poll_timeout);
-    conf->log_idle = set_or(add->log_idle, base->log_idle);
-    conf->coalesce = (int)set_or(add->coalesce, base->coalesce);
-    conf->legacy = (int)set_or(add->legacy, base->legacy);
+    conf->poll_timeout = og_set_or(add->poll_timeout, base->poll_timeout);
+    conf->log_idle = og_set_or(add->log_idle, base->log_idle);
+    conf->coalesce = (int)og_set_or(add->coalesce, base->coalesce);
+    conf->legacy = (int)og_set_or(add->legacy, base->legacy);
     conf->linger = add->linger ? add->linger : base->linger;
     return conf;
 }
@@ -130,7 +125,7 @@ static apr_interval_time_t longest_of(const apr_array_header_t *sections,
                                  &realtime_lp_module);
 
         if (conf) {
-            each = set_or(conf->poll_timeout, conf->domain ? usual : 0);
+            each = og_set_or(conf->poll_timeout, conf->domain ? usual : 0);
             longest = each > longest ? each : longest;
             *apart |= !conf->domain && conf->poll_timeout != OG_UNSET;
         }
@@ -142,7 +137,7 @@ apr_interval_time_t rt_config_longest_poll(const server_rec *s)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
     const rt_dir_conf *whole = ap_get_module_config(s->lookup_defaults, &realtime_lp_module);
-    apr_interval_time_t usual = set_or(whole->poll_timeout, POLL_MAX), urls, dirs;
+    apr_interval_time_t usual = og_set_or(whole->poll_timeout, POLL_MAX), urls, dirs;
     int apart = 0;
 
     urls = longest_of(core->sec_url, usual, &apart);
@@ -385,12 +380,12 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     const rt_server_conf *conf = ap_get_module_config(s->module_config, &realtime_lp_module);
 
     rt_places_count(conf, ptemp);
-    effective.buffer_size = set_or(conf->buffer_size, 200);
-    effective.buffer_memory = set_or(conf->buffer_memory, 64 * MIB);
-    effective.event_ttl = set_or(conf->event_ttl, 120 * second);
-    effective.idle_evict = set_or(conf->idle_evict, 120 * second);
-    effective.max_waiters = set_or(conf->max_waiters, 5000);
-    effective.max_parked = set_or(conf->max_parked, rt_places_get()->all);
+    effective.buffer_size = og_set_or(conf->buffer_size, 200);
+    effective.buffer_memory = og_set_or(conf->buffer_memory, 64 * MIB);
+    effective.event_ttl = og_set_or(conf->event_ttl, 120 * second);
+    effective.idle_evict = og_set_or(conf->idle_evict, 120 * second);
+    effective.max_waiters = og_set_or(conf->max_waiters, 5000);
+    effective.max_parked = og_set_or(conf->max_parked, rt_places_get()->all);
     effective.cursor_secret = conf->cursor_secret;
     effective.cursor_previous = conf->cursor_previous;
     return OK;

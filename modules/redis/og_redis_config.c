@@ -33,9 +33,9 @@ void *og_redis_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->password = add->password ? add->password : base->password;
     conf->password_len = add->password ? add->password_len : base->password_len;
     conf->user = add->password ? add->user : base->user;
-    conf->database = add->database != OG_UNSET ? add->database : base->database;
-    conf->timeout = add->timeout != OG_UNSET ? add->timeout : base->timeout;
-    conf->connections = add->connections != OG_UNSET ? add->connections : base->connections;
+    conf->database = og_set_or(add->database, base->database);
+    conf->timeout = og_set_or(add->timeout, base->timeout);
+    conf->connections = og_set_or(add->connections, base->connections);
     conf->prefix = add->prefix ? add->prefix : base->prefix;
     return conf;
 }

@@ -48,9 +48,9 @@ void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
     for (i = 0; i < TENANT_EXTERNAL_COUNT; i++) {
         conf->external[i] = add->external[i] ? add->external[i] : base->external[i];
     }
-    conf->problem = add->problem != OG_UNSET ? add->problem : base->problem;
+    conf->problem = (int)og_set_or(add->problem, base->problem);
     conf->problem_base = add->problem_base ? add->problem_base : base->problem_base;
-    conf->max_body = add->max_body != OG_UNSET ? add->max_body : base->max_body;
+    conf->max_body = og_set_or(add->max_body, base->max_body);
     for (i = 0; i < TENANT_FORWARD_COUNT; i++) {
         conf->forward[i] = add->forward[i] ? add->forward[i] : base->forward[i];
     }
@@ -58,9 +58,8 @@ void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->cors_methods = add->cors_methods ? add->cors_methods : base->cors_methods;
     conf->cors_headers = add->cors_headers ? add->cors_headers : base->cors_headers;
     conf->cors_expose = add->cors_expose ? add->cors_expose : base->cors_expose;
-    conf->cors_max_age = add->cors_max_age != OG_UNSET ? add->cors_max_age : base->cors_max_age;
-    conf->cors_credentials = add->cors_credentials != OG_UNSET ? add->cors_credentials
-                                                               : base->cors_credentials;
+    conf->cors_max_age = og_set_or(add->cors_max_age, base->cors_max_age);
+    conf->cors_credentials = (int)og_set_or(add->cors_credentials, base->cors_credentials);
     return conf;
 }
 
@@ -85,9 +84,8 @@ void *tenant_server_merge(apr_pool_t *p, void *basev, void *addv)
         conf->secret = add->secret;
         conf->previous = add->previous;
     }
-    conf->revocations = add->revocations != OG_UNSET ? add->revocations : base->revocations;
-    conf->revocation_life = add->revocation_life != OG_UNSET ? add->revocation_life
-                                                             : base->revocation_life;
+    conf->revocations = og_set_or(add->revocations, base->revocations);
+    conf->revocation_life = og_set_or(add->revocation_life, base->revocation_life);
     return conf;
 }
 
