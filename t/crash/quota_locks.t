@@ -10,7 +10,7 @@ use IO::Select ();
 use My::Hooks;
 use My::Log qw(expect_error expect_warn);
 use My::Server;
-use Quota qw(caller_of counts);
+use Quota qw(caller_of counts site);
 use Rt qw(answer wait_for);
 use Test::More;
 use Time::HiRes qw(time);
@@ -23,7 +23,7 @@ expect_error('AH00052: child pid \d+ exit signal (?:Killed|Segmentation fault)',
 expect_warn('AH1039[23]', 'OG1106');
 my $stage = $ENV{TEST_STAGE};
 my $hooks = My::Hooks->new;
-my $httpd = My::Server->new('quota_locks', mpm => <<'MPM', lines => <<"CONF")->start(env => $hooks->env);
+my $httpd = My::Server->new('quota_locks', mpm => <<'MPM', lines => "DocumentRoot $stage/t/tenant/docs\n" . site(<<'CONF') . <<'STREAMS')->start(env => $hooks->env);
 StartServers       4
 MaxRequestWorkers  64
 <IfModule !mpm_prefork_module>
@@ -33,32 +33,17 @@ ThreadsPerChild    8
 ServerLimit        12
 </IfModule>
 MPM
-TenantTrustedEdge none
-DocumentRoot $stage/t/tenant/docs
-<Location />
-    AuthType       TenantJWT
-    TenantJWKS     file:$stage/t/conf/jwks.json
-    TenantIssuer   https://issuer.test
-    TenantAudience orgscale
-    Require        valid-user
-    QuotaEnable    On
     QuotaPolicy    write user 5/h
     QuotaPolicy    write org 1000/h
     QuotaPolicy    read user 5/h
     QuotaPolicy    stream user 2
     QuotaPolicy    stream org 1000
-</Location>
+CONF
 <Location /streams>
     SetHandler     realtime-subscribe
     RealtimeDomain quota
 </Location>
-<Location /server-status>
-    AuthType    None
-    Require     local
-    SetHandler  server-status
-    QuotaEnable Off
-</Location>
-CONF
+STREAMS
 $Rt::address = '127.0.0.1:' . ($Quota::port = $httpd->port);
 
 sub send_by {

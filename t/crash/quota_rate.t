@@ -9,14 +9,14 @@ use Apache::Test ();
 use My::Hooks;
 use My::Server;
 use My::Wire;
-use Quota qw(ask caller_of counts);
+use Quota qw(ask caller_of counts site);
 use Test::More;
 use Time::HiRes qw(time);
 
 my ($rate, $burst, $minutes) = (100, 20, 10);
 my $stage = $ENV{TEST_STAGE};
 my $hooks = My::Hooks->new;
-my $httpd = My::Server->new('quota_rate', mpm => <<'MPM', lines => <<"CONF")->start(env => $hooks->env);
+my $httpd = My::Server->new('quota_rate', mpm => <<'MPM', lines => qq(CustomLog logs/quota_rate/children "%P"\n) . site(<<"CONF"))->start(env => $hooks->env);
 StartServers       4
 MaxRequestWorkers  64
 <IfModule !mpm_prefork_module>
@@ -26,24 +26,8 @@ ThreadsPerChild    16
 ServerLimit        8
 </IfModule>
 MPM
-TenantTrustedEdge none
-CustomLog logs/quota_rate/children "%P"
-<Location />
-    AuthType       TenantJWT
-    TenantJWKS     file:$stage/t/conf/jwks.json
-    TenantIssuer   https://issuer.test
-    TenantAudience orgscale
-    Require        valid-user
-    QuotaEnable    On
     QuotaPolicy    write user $rate/min burst=$burst
     QuotaPolicy    write org  1000000/s
-</Location>
-<Location /server-status>
-    AuthType    None
-    Require     local
-    SetHandler  server-status
-    QuotaEnable Off
-</Location>
 CONF
 $Quota::port = $httpd->port;
 my $request = "POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: " . caller_of(7700, 1) . "\r\n\r\n";

@@ -12,7 +12,7 @@ use HTTP::Tiny ();
 use Http qw(port_of problem);
 use IO::Socket::INET ();
 use My::Token ();
-our @EXPORT_OK = qw(ask caller_of counts fields limits port send_on statuses);
+our @EXPORT_OK = qw(ask caller_of counts fields limits port send_on site statuses);
 
 # Where requests go: another server than the suite's, when a test says so.
 our $port;
@@ -67,6 +67,28 @@ sub limits {
     my ($limit) = $header->{'ratelimit-policy'} =~ /"\Q$policy\E";q=(\d+);w=\d+/ or return 'no policy';
     return 'they differ' if $limit != $header->{'x-ratelimit-limit'} || $left != $header->{'x-ratelimit-remaining'};
     return "$policy $limit $left";
+}
+
+# A server whose every URL is for callers with tokens, and limited as these lines say; counts() may ask it.
+sub site {
+    my $policies = shift;
+    return <<"CONF";
+TenantTrustedEdge none
+<Location />
+    AuthType       TenantJWT
+    TenantJWKS     file:$ENV{TEST_STAGE}/t/conf/jwks.json
+    TenantIssuer   https://issuer.test
+    TenantAudience orgscale
+    Require        valid-user
+    QuotaEnable    On
+$policies</Location>
+<Location /server-status>
+    AuthType    None
+    Require     local
+    SetHandler  server-status
+    QuotaEnable Off
+</Location>
+CONF
 }
 
 # What mod_status says: { Allowed => n, … }

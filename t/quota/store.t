@@ -9,31 +9,15 @@ use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/tenant", $FindBin::Bin;
 use Apache::Test ();
 use My::Log qw(expect_warn);
 use My::Server;
-use Quota qw(ask caller_of counts limits statuses);
+use Quota qw(ask caller_of counts limits site statuses);
 use Test::More;
 use Time::HiRes qw(time);
 
 expect_warn('OG1101', 'OG1103', 'OG1104');
 my ($stage, $logs) = ($ENV{TEST_STAGE}, "$ENV{TEST_STAGE}/t/logs");
-my $site = <<"CONF";
-TenantTrustedEdge none
-DocumentRoot $stage/t/tenant/docs
-<Location />
-    AuthType       TenantJWT
-    TenantJWKS     file:$stage/t/conf/jwks.json
-    TenantIssuer   https://issuer.test
-    TenantAudience orgscale
-    Require        valid-user
-    QuotaEnable    On
+my $site = "DocumentRoot $stage/t/tenant/docs\n" . site(<<'CONF');
     QuotaPolicy    write user 3/h
     QuotaPolicy    read user 100/h
-</Location>
-<Location /server-status>
-    AuthType    None
-    Require     local
-    SetHandler  server-status
-    QuotaEnable Off
-</Location>
 CONF
 my $one_child = "StartServers 1\nMaxRequestWorkers 16\n<IfModule !mpm_prefork_module>\nMinSpareThreads 1\nThreadsPerChild 16\nServerLimit 1\n</IfModule>\n";
 
