@@ -96,6 +96,10 @@ APR_DECLARE_OPTIONAL_FN(const char *, tenant_request_id, (const request_rec *r))
 /** Whether the peer of r's connection is a trusted edge (TenantTrustedEdge). */
 APR_DECLARE_OPTIONAL_FN(int, tenant_trusted, (const request_rec *r));
 
+/** Whether the egress hook is run for responses of this server: some Tenant directive stands in it.
+ * Once the configuration is read. */
+APR_DECLARE_OPTIONAL_FN(int, tenant_is_on, (const server_rec *s));
+
 /** What stands before a problem's code in its "type": TenantProblemBase, "/problems/". */
 APR_DECLARE_OPTIONAL_FN(const char *, tenant_problem_base, (const request_rec *r));
 

@@ -89,8 +89,14 @@ static int silence_interim(request_rec *r)
     return DECLINED;
 }
 
+static int tenant_is_on(const server_rec *s)
+{
+    return tenant_server_get(s)->active;
+}
+
 void tenant_egress_register(apr_pool_t *p)
 {
+    APR_REGISTER_OPTIONAL_FN(tenant_is_on);
     filter = ap_register_output_filter("TENANT_EGRESS", egress, NULL, AP_FTYPE_PROTOCOL);
     ap_hook_create_request(create, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_fixups(silence_interim, NULL, NULL, APR_HOOK_LAST);

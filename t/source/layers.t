@@ -8,7 +8,7 @@ use lib "$ENV{TEST_STAGE}/t/lib";
 use My::Source qw(files slurp);
 use Test::More;
 
-my $server = qr{^(?:httpd|http_\w+|util_\w+|ap_\w+|mpm_common|scoreboard|mod_watchdog|mod_auth|mod_log_config|mod_status)\.h$};
+my $server = qr{^(?:httpd|http_\w+|util_\w+|ap_\w+|mpm_common|scoreboard|mod_watchdog|mod_auth|mod_log_config|mod_status|mod_cache)\.h$};
 my $system = qr{^(?:apr\w*|openssl/\w+|jansson|[a-z0-9]+|sys/\w+|netinet/\w+|arpa/\w+|linux/\w+)\.h$};
 
 # Sources of the convenience libraries that are linked alone into unit tests

@@ -1,0 +1,93 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* EDGE_CONDITIONS: what the client said of versions, held against the representation that it would
+ * get, wherever that comes from: a handler, a backend, the cache. Behind mod_cache's filters, so
+ * that the cache sees whole responses. A 304 says what its 200 would have said (RFC 9110 15.4.5):
+ * it is that response, without its body. */
+#include "edge.h"
+
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+
+static ap_filter_rec_t *filter;
+
+void edge_forget_data(apr_bucket_brigade *bb)
+{
+    apr_bucket *b = APR_BRIGADE_FIRST(bb);
+
+    while (b != APR_BRIGADE_SENTINEL(bb)) {
+        apr_bucket *next = APR_BUCKET_NEXT(b);
+
+        if (!APR_BUCKET_IS_METADATA(b)) {
+            apr_bucket_delete(b);
+        }
+        b = next;
+    }
+}
+
+static void make_not_modified(request_rec *r)
+{
+    r->status = HTTP_NOT_MODIFIED;
+    r->status_line = NULL;
+    edge_header_drop(r, "Content-Length");
+    edge_header_drop(r, "Content-Encoding");
+    edge_header_drop(r, "Content-Type");
+    r->content_type = NULL;
+}
+
+/* httpd makes the answer of it: mod_tenant's error form, and no body of ours. */
+static apr_status_t fail(ap_filter_t *f, apr_bucket_brigade *bb, int status)
+{
+    apr_bucket_alloc_t *alloc = f->c->bucket_alloc;
+
+    apr_brigade_cleanup(bb);
+    APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(status, NULL, f->r->pool, alloc));
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
+}
+
+static apr_status_t conditions(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+    edge_request *own = edge_request_of(r);
+    int verdict = OK;
+
+    if (f->ctx) {
+        edge_forget_data(bb);
+        return APR_BRIGADE_EMPTY(bb) ? APR_SUCCESS : ap_pass_brigade(f->next, bb);
+    }
+    if (APR_BRIGADE_EMPTY(bb)) {
+        return APR_SUCCESS;
+    }
+    if (own && !r->main && !AP_BUCKET_IS_ERROR(APR_BRIGADE_FIRST(bb))) {
+        edge_release(r, own);
+        if (r->status == HTTP_OK || r->status == HTTP_NON_AUTHORITATIVE) {
+            verdict = ap_meets_conditions(r);
+        }
+    }
+    if (verdict == HTTP_NOT_MODIFIED) {
+        make_not_modified(r);
+        f->ctx = r;
+        edge_forget_data(bb);
+        return ap_pass_brigade(f->next, bb);
+    }
+    if (verdict != OK) {
+        return fail(f, bb, verdict);
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
+}
+
+void edge_conditions_insert(request_rec *r)
+{
+    ap_add_output_filter_handle(filter, NULL, r, r->connection);
+}
+
+void edge_conditions_register(apr_pool_t *p)
+{
+    /* mod_cache's are AP_FTYPE_CONTENT_SET + 1 */
+    filter = ap_register_output_filter("EDGE_CONDITIONS", conditions, NULL,
+                                       AP_FTYPE_CONTENT_SET + 5);
+}

@@ -1,0 +1,188 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Directives of mod_edge: member, create, merge, table line. */
+#include "edge.h"
+
+#include "og_number.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+#include <http_core.h>
+
+#define COMPRESS_MIN_MAX (APR_INT64_C(1) << 20)
+#define MAX_BODY_MIN     APR_INT64_C(1024)
+#define MAX_BODY_MAX     (APR_INT64_C(64) << 20)
+
+const edge_family edge_family_off = { "off", 0, 0, 0, 0, EDGE_SHARED_USER, 0, 1 };
+
+/* parent: name to edge_family *, of the configuration that is being read; from pconf */
+static apr_hash_t *families;
+
+void *edge_dir_create(apr_pool_t *p, char *dir)
+{
+    edge_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->etag = OG_UNSET;
+    conf->compress = OG_UNSET;
+    conf->compress_min = OG_UNSET;
+    conf->max_body = OG_UNSET;
+    return conf;
+}
+
+/* What holds outside holds inside, too */
+static apr_array_header_t *both(apr_pool_t *p, apr_array_header_t *base, apr_array_header_t *add)
+{
+    if (!base || !add) {
+        return add ? add : base;
+    }
+    return apr_array_append(p, base, add);
+}
+
+void *edge_dir_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    const edge_dir_conf *base = basev, *add = addv;
+    edge_dir_conf *conf = apr_palloc(p, sizeof(*conf));
+
+    conf->family = add->family ? add->family : base->family;
+    conf->etag = (int)og_set_or(add->etag, base->etag);
+    conf->compress = (int)og_set_or(add->compress, base->compress);
+    conf->compress_min = og_set_or(add->compress_min, base->compress_min);
+    conf->max_body = og_set_or(add->max_body, base->max_body);
+    conf->tags = both(p, base->tags, add->tags);
+    conf->purges = both(p, base->purges, add->purges);
+    return conf;
+}
+
+const edge_dir_conf *edge_dir(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &edge_module);
+}
+
+const edge_family *edge_family_of(const edge_dir_conf *conf)
+{
+    return conf->family == &edge_family_off ? NULL : conf->family;
+}
+
+int edge_validates(const edge_dir_conf *conf)
+{
+    return conf->etag != OG_UNSET ? conf->etag : edge_family_of(conf) != NULL;
+}
+
+static const char *complaint(cmd_parms *cmd, const char *problem)
+{
+    return problem ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", problem, NULL) : NULL;
+}
+
+/* Naming a family once more changes it wherever it is used: what is shipped can be adjusted. */
+static const char *set_family(cmd_parms *cmd, void *unused, int argc, char *const argv[])
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    edge_family *family;
+
+    if (context) {
+        return context;
+    }
+    if (argc < 2 || !edge_family_name_ok(argv[0]) || !strcmp(argv[0], edge_family_off.name)) {
+        return complaint(cmd, "expected a name of small letters, digits and '-' (but not off), and "
+                              "how long its responses are kept, such as max-age=60 s-maxage=300");
+    }
+    family = apr_hash_get(families, argv[0], APR_HASH_KEY_STRING);
+    if (!family) {
+        family = apr_pcalloc(cmd->pool, sizeof(*family));
+        family->name = apr_pstrdup(cmd->pool, argv[0]);
+        apr_hash_set(families, family->name, APR_HASH_KEY_STRING, family);
+    }
+    return complaint(cmd, edge_family_parse(cmd->pool, argc - 1, argv + 1, family));
+}
+
+static const char *set_cache(cmd_parms *cmd, void *confv, const char *arg)
+{
+    edge_dir_conf *conf = confv;
+
+    if (!strcmp(arg, edge_family_off.name)) {
+        conf->family = &edge_family_off;
+        return NULL;
+    }
+    conf->family = apr_hash_get(families, arg, APR_HASH_KEY_STRING);
+    edge_check_note(cmd);
+    return conf->family ? NULL
+                        : complaint(cmd, apr_psprintf(cmd->pool, "expected off or the name of an "
+                                                      "EdgeFamily above, not \"%.64s\"", arg));
+}
+
+static const char *set_expression(cmd_parms *cmd, apr_array_header_t **list, const char *arg)
+{
+    const char *wrong = NULL;
+    const ap_expr_info_t *expr = ap_expr_parse_cmd(cmd, arg, AP_EXPR_FLAG_STRING_RESULT, &wrong,
+                                                   NULL);
+
+    if (wrong || !*arg) {
+        return complaint(cmd, apr_psprintf(cmd->pool, "expected an expression for a tag, such as "
+                                           "\"finance:summary:property:%%{query:propertyId}\", not "
+                                           "\"%.80s\"%s%s", arg, wrong ? ": " : "",
+                                           wrong ? wrong : ""));
+    }
+    if (!*list) {
+        *list = apr_array_make(cmd->pool, 4, sizeof(const ap_expr_info_t *));
+    }
+    APR_ARRAY_PUSH(*list, const ap_expr_info_t *) = expr;
+    edge_check_note_purger(cmd);
+    return NULL;
+}
+
+static const char *set_tag(cmd_parms *cmd, void *conf, const char *arg)
+{
+    return set_expression(cmd, &((edge_dir_conf *)conf)->tags, arg);
+}
+
+static const char *set_purge(cmd_parms *cmd, void *conf, const char *arg)
+{
+    return set_expression(cmd, &((edge_dir_conf *)conf)->purges, arg);
+}
+
+static const char *set_compress_min(cmd_parms *cmd, void *conf, const char *arg)
+{
+    return complaint(cmd, og_arg_size(cmd->pool, arg, 0, COMPRESS_MIN_MAX,
+                                      &((edge_dir_conf *)conf)->compress_min));
+}
+
+static const char *set_max_body(cmd_parms *cmd, void *conf, const char *arg)
+{
+    return complaint(cmd, og_arg_size(cmd->pool, arg, MAX_BODY_MIN, MAX_BODY_MAX,
+                                      &((edge_dir_conf *)conf)->max_body));
+}
+
+#define HERE (RSRC_CONF | ACCESS_CONF)
+
+const command_rec edge_cmds[] = {
+    AP_INIT_TAKE_ARGV("EdgeFamily", set_family, NULL, RSRC_CONF,
+                      "a name, and no-store or any of max-age=S, s-maxage=S, "
+                      "stale-while-revalidate=S, stale-if-error=S, "
+                      "shared=permissions|user|public, immutable"),
+    AP_INIT_TAKE1("EdgeCache", set_cache, NULL, HERE,
+                  "the family of responses here, or off (off)"),
+    AP_INIT_FLAG("EdgeETag", ap_set_flag_slot, (void *)APR_OFFSETOF(edge_dir_conf, etag), HERE,
+                 "On for validators and answered conditions (On where EdgeCache is)"),
+    AP_INIT_FLAG("EdgeCompress", ap_set_flag_slot, (void *)APR_OFFSETOF(edge_dir_conf, compress),
+                 HERE, "On to compress responses with mod_brotli or mod_deflate (Off)"),
+    AP_INIT_TAKE1("EdgeCompressMinSize", set_compress_min, NULL, HERE,
+                  "responses of fewer bytes are not compressed, 0 to 1M (1024)"),
+    AP_INIT_TAKE1("EdgeMaxBody", set_max_body, NULL, HERE,
+                  "responses of more bytes get no validator here, 1K to 64M (1M)"),
+    AP_INIT_TAKE1("EdgeTag", set_tag, NULL, HERE,
+                  "an expression: a tag of what is answered here"),
+    AP_INIT_TAKE1("EdgePurge", set_purge, NULL, HERE,
+                  "an expression: a tag that a write here outdates"),
+    { NULL }
+};
+
+static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    families = apr_hash_make(pconf);
+    return OK;
+}
+
+void edge_config_register(apr_pool_t *p)
+{
+    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+}

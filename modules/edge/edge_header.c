@@ -1,0 +1,82 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* Fields of a response: a handler may have put them into either of httpd's tables. */
+#include "edge.h"
+
+#include <apr_strings.h>
+#include <http_protocol.h>
+
+const char *edge_header(const request_rec *r, const char *name)
+{
+    const char *value = apr_table_get(r->err_headers_out, name);
+
+    return value ? value : apr_table_get(r->headers_out, name);
+}
+
+void edge_header_drop(request_rec *r, const char *name)
+{
+    apr_table_unset(r->headers_out, name);
+    apr_table_unset(r->err_headers_out, name);
+}
+
+void edge_header_say(request_rec *r, const char *name, const char *value)
+{
+    edge_header_drop(r, name);
+    apr_table_setn(r->headers_out, name, value);
+}
+
+/* A field that stands several times is one list (RFC 9110 5.3). */
+typedef struct {
+    apr_pool_t *pool;
+    const char *list;
+} gathered;
+
+static int gather(void *to, const char *name, const char *value)
+{
+    gathered *all = to;
+
+    all->list = all->list ? apr_pstrcat(all->pool, all->list, ", ", value, NULL) : value;
+    return 1;
+}
+
+static const char *list_of(const request_rec *r, const char *name)
+{
+    gathered all = { r->pool, NULL };
+
+    apr_table_do(gather, &all, r->headers_out, name, NULL);
+    apr_table_do(gather, &all, r->err_headers_out, name, NULL);
+    return all.list;
+}
+
+void edge_header_add(request_rec *r, const char *name, const char *member)
+{
+    const char *list = list_of(r, name);
+
+    if (!list) {
+        edge_header_say(r, name, member);
+    }
+    else if (!ap_find_list_item(r->pool, list, member) && !ap_find_list_item(r->pool, list, "*")) {
+        edge_header_say(r, name, apr_pstrcat(r->pool, list, ", ", member, NULL));
+    }
+}
+
+void edge_header_less(request_rec *r, const char *name, const char *member)
+{
+    const char *list = list_of(r, name), *kept = NULL;
+    char *item;
+
+    if (!list || !ap_find_list_item(r->pool, list, member)) {
+        return;
+    }
+    while ((item = ap_get_list_item(r->pool, &list))) {
+        if (strcasecmp(item, member) != 0) {
+            kept = kept ? apr_pstrcat(r->pool, kept, ", ", item, NULL) : item;
+        }
+    }
+    if (kept) {
+        edge_header_say(r, name, kept);
+    }
+    else {
+        edge_header_drop(r, name);
+    }
+}

@@ -1,0 +1,142 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* What mod_cache keeps things under (http-semantics.md 3):
+ *
+ *     TENANT.PERMISSIONS[.USER] METHOD SCHEME://HOST[:PORT]/PATH?QUERY CODING#EPOCH
+ *
+ * The first word comes from who was verified, never from a header; without it there is no key, and
+ * nothing is kept or found (fail closed). Host is the field as it was sent, since backends may see
+ * it; the path is escaped, so that no character of it passes for a '?'; the query is in the order of
+ * its names. mod_cache asks for a key on each server where this module is loaded, so locations without
+ * EdgeCache get one as well: whoever is verified there has a part of the cache of his own. */
+#include "edge.h"
+
+#include "og_mac.h"
+#include "rest_mac.h"
+#include "rest_query.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <mod_cache.h>
+#include <stdlib.h>
+
+int edge_permissions(char text[EDGE_PERMISSIONS_LEN + 1], const tenant_identity *identity)
+{
+    unsigned char digest[OG_SHA256_LEN], once[OG_SHA256_LEN];
+    unsigned char parts[2 * OG_SHA256_LEN + 1];
+
+    /* digests of the parts: no list of ids reads like a role */
+    if (!og_sha256(digest, identity->role, strlen(identity->role))
+        || !og_sha256(once, identity->properties,
+                      (apr_size_t)identity->property_count * sizeof(*identity->properties))) {
+        return 0;
+    }
+    memcpy(parts, digest, OG_SHA256_LEN);
+    memcpy(parts + OG_SHA256_LEN, once, OG_SHA256_LEN);
+    parts[2 * OG_SHA256_LEN] = identity->all_properties != 0;
+    if (!og_sha256(digest, parts, sizeof(parts))) {
+        return 0;
+    }
+    og_hex(text, digest, EDGE_PERMISSIONS_LEN / 2);
+    return 1;
+}
+
+/* Whose part of the cache; NULL: nobody's */
+static const char *partition(request_rec *r, edge_shared shared)
+{
+    const tenant_identity *identity = edge_identity(r);
+    char permissions[EDGE_PERMISSIONS_LEN + 1];
+
+    if (shared == EDGE_SHARED_PUBLIC) {
+        return "public";
+    }
+    if (!identity || !identity->key[0] || !edge_permissions(permissions, identity)) {
+        return NULL;
+    }
+    return shared == EDGE_SHARED_PERMISSIONS
+               ? apr_pstrcat(r->pool, identity->key, ".", permissions, NULL)
+               : apr_psprintf(r->pool, "%s.%s.%" APR_INT64_T_FMT, identity->key, permissions,
+                              identity->user);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const rest_param *)a)->name, ((const rest_param *)b)->name);
+}
+
+/* Queries that say the same have the same text; one that can't be read is kept as it is. */
+static const char *query_of(request_rec *r)
+{
+    apr_array_header_t *params;
+    const char *text = "";
+    int i;
+
+    if (!r->args || rest_query_parse(r->pool, r->args, &params)) {
+        return r->args ? r->args : "";
+    }
+    qsort(params->elts, (size_t)params->nelts, (size_t)params->elt_size, by_name);
+    for (i = 0; i < params->nelts; i++) {
+        const rest_param *param = &APR_ARRAY_IDX(params, i, rest_param);
+
+        text = apr_pstrcat(r->pool, text, i ? "&" : "", ap_escape_urlencoded(r->pool, param->name),
+                           "=", ap_escape_urlencoded(r->pool, param->value), NULL);
+    }
+    return text;
+}
+
+static const char *location_of(request_rec *r)
+{
+    char *host = apr_pstrdup(r->pool, r->hostname ? r->hostname : "");
+    const char *sent = apr_table_get(r->headers_in, "Host");
+
+    if (sent) {
+        host = apr_pstrdup(r->pool, sent);
+    }
+    ap_str_tolower(host);
+    return apr_psprintf(r->pool, "%s://%s|%u%s?%s", ap_http_scheme(r),
+                        ap_escape_urlencoded(r->pool, host), ap_get_server_port(r),
+                        ap_escape_uri(r->pool, r->uri), query_of(r));
+}
+
+void edge_key_make(request_rec *r, edge_request *own)
+{
+    const char *whose = edge_family_kept(own->family) && !own->untagged
+                            ? partition(r, own->family->shared)
+                            : NULL;
+
+    if (whose) {
+        /* where compression is not ours, what the client accepts is the origin's business and in
+         * its Vary */
+        own->key = apr_pstrcat(r->pool, whose, " GET ", location_of(r), " ",
+                               own->conf->compress == 1 ? edge_coding_name(own->coding) : "any",
+                               NULL);
+    }
+}
+
+/* The optional function that mod_cache looks for by this name. */
+static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const char **key)
+{
+    const edge_request *own = edge_request_of(r);
+    const char *whose;
+
+    if (own && own->family) {
+        if (own->key) {
+            *key = apr_psprintf(p, "%s#%" APR_UINT64_T_HEX_FMT, own->key, own->epoch);
+        }
+        return own->key ? APR_SUCCESS : APR_EGENERAL;
+    }
+    whose = edge_identity(r) ? partition(r, EDGE_SHARED_USER) : "anybody";
+    if (!whose) {
+        return APR_EGENERAL; /* somebody of no organisation */
+    }
+    *key = apr_pstrcat(p, whose, " ", location_of(r), NULL);
+    return APR_SUCCESS;
+}
+
+void edge_key_register(apr_pool_t *p)
+{
+    rest_mac_register(p);
+    APR_REGISTER_OPTIONAL_FN(ap_cache_generate_key);
+}

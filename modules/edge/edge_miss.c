@@ -1,0 +1,112 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* What the origin is asked when the cache has no answer.
+ *
+ * Where the answer will be kept for others, the origin sees nothing that is not in the key (B19): what
+ * clients may say of hosts, methods and paths, and their cookies, are left out, and it is asked for
+ * all of the thing, not for a range of it. A backend gets no Accept-Encoding
+ * where compression is ours, and, where nothing is kept, the client's tags as they are known to it. */
+#include "edge.h"
+
+#include "edge_validator.h"
+
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+/* Nothing of our own identity headers is here: mod_tenant has seen to those. */
+static const char *const unkeyed[] = {
+    "Cookie",          "Forwarded",         "X-Forwarded-For",  "X-Forwarded-Host",
+    "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Scheme",
+    "X-Forwarded-Server", "X-Host",          "X-Original-Host",  "X-Original-URL",
+    "X-Real-IP",       "X-Rewrite-URL",     "X-HTTP-Method",    "X-HTTP-Method-Override",
+    "X-Method-Override", NULL
+};
+
+static void ask_for_all(request_rec *r, edge_request *own)
+{
+    int i;
+
+    for (i = 0; unkeyed[i]; i++) {
+        apr_table_unset(r->headers_in, unkeyed[i]);
+    }
+    own->range = apr_table_get(r->headers_in, "Range");
+    own->if_range = apr_table_get(r->headers_in, "If-Range");
+    apr_table_unset(r->headers_in, "Range");
+    apr_table_unset(r->headers_in, "If-Range");
+}
+
+/* What HEAD is answered with is what GET would be, tag and length included, so it is made alike
+ * (B26); egress makes it a HEAD again. */
+static void ask_as_get(request_rec *r, edge_request *own)
+{
+    own->is_head = 1;
+    r->header_only = 0;
+    r->method = "GET";
+}
+
+/* A backend may have nothing new to say, and says so without a body. */
+static void ask_for_news(request_rec *r, edge_request *own)
+{
+    if (own->none_match) {
+        apr_table_setn(r->headers_in, "If-None-Match",
+                       edge_validator_bases(r->pool, own->none_match));
+    }
+    else if (own->modified_since) {
+        apr_table_setn(r->headers_in, "If-Modified-Since", own->modified_since);
+    }
+}
+
+/* mod_cache asks by the tag and the date of what it keeps and is too old. EDGE_ETAG compares the tag;
+ * a backend may be asked, too, by what it knows. A handler of ours that returned a 304 would lose
+ * mod_cache's filter with all others, and the client get it who asked for no such thing. */
+static void ask_again(request_rec *r, edge_request *own)
+{
+    own->kept = apr_table_get(r->headers_in, "If-None-Match");
+    if (own->kept && r->proxyreq == PROXYREQ_REVERSE && !edge_validator_is_ours(own->kept)) {
+        apr_table_setn(r->headers_in, "If-None-Match",
+                       edge_validator_bases(r->pool, own->kept));
+        return;
+    }
+    apr_table_unset(r->headers_in, "If-None-Match");
+    if (r->proxyreq != PROXYREQ_REVERSE) {
+        apr_table_unset(r->headers_in, "If-Modified-Since");
+    }
+}
+
+static int handler(request_rec *r)
+{
+    edge_request *own = edge_request_of(r);
+    int is_saved;
+
+    if (!own || r->main || r->method_number != M_GET) {
+        return DECLINED;
+    }
+    is_saved = edge_is_saved(r);
+    if (r->header_only && (is_saved || own->is_held)) {
+        ask_as_get(r, own);
+    }
+    if (is_saved && own->key) {
+        ask_for_all(r, own);
+        if (own->is_held) {
+            ask_again(r, own);
+        }
+    }
+    if (r->proxyreq == PROXYREQ_REVERSE) {
+        if (own->conf->compress == 1) {
+            apr_table_unset(r->headers_in, "Accept-Encoding");
+        }
+        if (own->is_held && !is_saved) {
+            ask_for_news(r, own);
+        }
+    }
+    return DECLINED;
+}
+
+void edge_miss_register(apr_pool_t *p)
+{
+    /* mod_cache's handler is APR_HOOK_REALLY_FIRST, mod_proxy's APR_HOOK_FIRST */
+    static const char *const successors[] = { "mod_proxy.c", NULL };
+
+    ap_hook_handler(handler, NULL, successors, APR_HOOK_FIRST);
+}

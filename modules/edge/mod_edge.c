@@ -1,0 +1,31 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/* mod_edge: the module record and its hooks, nothing else. */
+#include "edge.h"
+
+static void hooks(apr_pool_t *p)
+{
+    edge_config_register(p);
+    edge_check_register(p);
+    edge_peers_register(p);
+    edge_expr_register(p);
+    edge_request_register(p);
+    edge_key_register(p);
+    edge_tags_register(p);
+    edge_miss_register(p);
+    edge_etag_register(p);
+    edge_compress_register(p);
+    edge_face_register(p);
+    edge_conditions_register(p);
+    edge_status_register(p);
+}
+
+module AP_MODULE_DECLARE_DATA edge_module = {
+    STANDARD20_MODULE_STUFF,
+    edge_dir_create, /* per-directory config */
+    edge_dir_merge,
+    NULL, /* per-server config */
+    NULL,
+    edge_cmds,
+    hooks
+};
