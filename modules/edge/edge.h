@@ -73,15 +73,6 @@ void edge_peers_register(apr_pool_t *p);
 
 /* edge_request.c: what is known of one request of a client */
 
-/* How mod_cache answered. */
-typedef enum edge_outcome {
-    EDGE_UNASKED,     /* it was not asked */
-    EDGE_HIT,
-    EDGE_REVALIDATED, /* the origin said that what was kept is good */
-    EDGE_STORED,      /* the origin's answer is kept */
-    EDGE_NOT_STORED
-} edge_outcome;
-
 /* pool: the client's request's; one over its internal redirects */
 typedef struct edge_request {
     const edge_dir_conf *conf; /* NULL: no more than tags so far */
@@ -102,9 +93,7 @@ typedef struct edge_request {
     const char *kept;          /* the tag of what mod_cache keeps and is too old; NULL: none */
 
     const char *refusal;       /* the origin's own Cache-Control, where that keeps others from it */
-    edge_outcome outcome;
     int was_stale;             /* something was kept, but too old or purged */
-    int on_error;              /* … and served, for the origin failed */
     int collapsed;             /* another request's answer was waited for */
 } edge_request;
 
@@ -171,8 +160,7 @@ void edge_face_insert(request_rec *r);
 void edge_face_register(apr_pool_t *p);
 
 /* edge_status.c: Cache-Status (RFC 9211) */
-const char *edge_status_text(apr_pool_t *p, const edge_request *own);
-void edge_status_register(apr_pool_t *p);
+const char *edge_status_text(request_rec *r, const edge_request *own);
 
 /* edge_header.c: fields of a response, wherever a module put them */
 

@@ -162,7 +162,7 @@ static int egress(request_rec *r, int trusted)
         edge_header_drop(r, "Warning");
     }
     if (own && own->family) {
-        edge_header_add(r, "Cache-Status", edge_status_text(r->pool, own));
+        edge_header_add(r, "Cache-Status", edge_status_text(r, own));
     }
     return DECLINED;
 }

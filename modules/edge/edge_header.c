@@ -63,15 +63,17 @@ void edge_header_add(request_rec *r, const char *name, const char *member)
 void edge_header_less(request_rec *r, const char *name, const char *member)
 {
     const char *list = list_of(r, name), *kept = NULL;
-    char *item;
 
     if (!list || !ap_find_list_item(r->pool, list, member)) {
         return;
     }
-    while ((item = ap_get_list_item(r->pool, &list))) {
-        if (strcasecmp(item, member) != 0) {
+    while (*list) {
+        const char *item = ap_get_token(r->pool, &list, 1);
+
+        if (*item && strcasecmp(item, member) != 0) {
             kept = kept ? apr_pstrcat(r->pool, kept, ", ", item, NULL) : item;
         }
+        list += *list == ',';
     }
     if (kept) {
         edge_header_say(r, name, kept);

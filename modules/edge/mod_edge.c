@@ -17,7 +17,6 @@ static void hooks(apr_pool_t *p)
     edge_compress_register(p);
     edge_face_register(p);
     edge_conditions_register(p);
-    edge_status_register(p);
 }
 
 module AP_MODULE_DECLARE_DATA edge_module = {
