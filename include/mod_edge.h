@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file  mod_edge.h
- * @brief What mod_edge offers the other modules: tags of what they answer
+ * @brief What mod_edge offers the other modules: tags of what they answer, and whether it is kept
  *
  * Optional functions: retrieve them in an optional_fn_retrieve hook. Where they are absent nothing
  * is cached by us, so nothing needs a tag.
@@ -26,5 +26,9 @@ struct request_rec;
  * @param tag  copied; something that is no tag (mod_purge.h) makes the answer one that nobody keeps
  */
 APR_DECLARE_OPTIONAL_FN(void, edge_tag, (struct request_rec *r, const char *tag));
+
+/** Whether a family (EdgeCache) says how long r's answer is kept: a handler then says nothing of it,
+ * unless it forbids to keep it at all. Behind fixups. */
+APR_DECLARE_OPTIONAL_FN(int, edge_keeps, (const struct request_rec *r));
 
 #endif /* MOD_EDGE_H */

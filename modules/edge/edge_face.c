@@ -96,12 +96,13 @@ static void say_to_edge(request_rec *r, const edge_request *own)
     }
 }
 
-/* To whom the permissions are told that a shared answer holds for */
+/* For an edge to keep shared answers by: the tenant, and what the caller may see. */
 static void say_partition(request_rec *r)
 {
     const tenant_identity *identity = edge_identity(r);
     char permissions[EDGE_PERMISSIONS_LEN + 1];
 
+    edge_header_drop(r, "X-Tenant-Partition");
     if (identity && identity->key[0] && edge_permissions(permissions, identity)) {
         edge_header_say(r, "X-Tenant-Partition",
                         apr_pstrcat(r->pool, identity->key, ".", permissions, NULL));
@@ -119,8 +120,8 @@ static int is_nobodys(const edge_request *own)
 static void say_face(request_rec *r, const edge_request *own, int trusted)
 {
     static const char *const internal[] = { "CDN-Cache-Control", "Surrogate-Key", "Surrogate-Control",
-                                            "Cache-Tag", "X-Cache-Tags", "X-Tenant-Partition",
-                                            "Expires", "Pragma", NULL };
+                                            "Cache-Tag", "X-Cache-Tags", "Expires", "Pragma",
+                                            NULL };
     int i;
 
     for (i = 0; internal[i]; i++) {
@@ -138,7 +139,6 @@ static void say_face(request_rec *r, const edge_request *own, int trusted)
     }
     else if (trusted) {
         say_to_edge(r, own);
-        say_partition(r);
     }
     else {
         say_to_client(r, own);
@@ -161,10 +161,21 @@ static int egress(request_rec *r, int trusted)
         say_face(r, own, trusted);
         edge_header_drop(r, "Warning");
     }
+    if (trusted) {
+        say_partition(r);
+    }
     if (own && own->family) {
         edge_header_add(r, "Cache-Status", edge_status_text(r, own));
     }
     return DECLINED;
+}
+
+/* The optional function. */
+static int edge_keeps(const request_rec *r)
+{
+    const edge_request *own = edge_request_of(r);
+
+    return own && own->family;
 }
 
 void edge_face_insert(request_rec *r)
@@ -174,6 +185,7 @@ void edge_face_insert(request_rec *r)
 
 void edge_face_register(apr_pool_t *p)
 {
+    APR_REGISTER_OPTIONAL_FN(edge_keeps);
     filter = ap_register_output_filter("EDGE_FACE", face, NULL, AP_FTYPE_CONTENT_SET);
     APR_OPTIONAL_HOOK(tenant, egress, egress, NULL, NULL, APR_HOOK_MIDDLE);
 }

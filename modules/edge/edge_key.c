@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What mod_cache keeps things under (http-semantics.md 3):
  *
- *     TENANT.PERMISSIONS[.USER] METHOD SCHEME://HOST[:PORT]/PATH?QUERY CODING#EPOCH
+ *     TENANT.PERMISSIONS[.USER] METHOD SCHEME://HOST|PORT/PATH /PATH?QUERY CODING#EPOCH
  *
  * The first word comes from who was verified, never from a header; without it there is no key, and
  * nothing is kept or found (fail closed). Host is the field as it was sent, since backends may see
- * it; the path is escaped, so that no character of it passes for a '?'; the query is in the order of
- * its names. mod_cache asks for a key on each server where this module is loaded, so locations without
+ * it, and so may the path as it was spelt (B18), which stands before the one that is meant; that is
+ * escaped, so that no character of it passes for a '?'. The query is in the order of its names. mod_cache asks for a key on each server where this module is loaded, so locations without
  * EdgeCache get one as well: whoever is verified there has a part of the cache of his own. */
 #include "edge.h"
 
@@ -95,8 +95,9 @@ static const char *location_of(request_rec *r)
         host = apr_pstrdup(r->pool, sent);
     }
     ap_str_tolower(host);
-    return apr_psprintf(r->pool, "%s://%s|%u%s?%s", ap_http_scheme(r),
+    return apr_psprintf(r->pool, "%s://%s|%u%.*s %s?%s", ap_http_scheme(r),
                         ap_escape_urlencoded(r->pool, host), ap_get_server_port(r),
+                        (int)strcspn(r->unparsed_uri, "?#"), r->unparsed_uri,
                         ap_escape_uri(r->pool, r->uri), query_of(r));
 }
 

@@ -203,6 +203,18 @@ void finance_effects_register(apr_pool_t *p);
 /* rt_publish, or NULL without mod_realtime_lp. */
 APR_OPTIONAL_FN_TYPE(rt_publish) *finance_effects_publisher(void);
 
+/* finance_tags.c: P§26.3's keys of what answers show and writes outdate */
+
+/* Of everything that shows a row, of const char *; from the request's pool. */
+apr_array_header_t *finance_tags_of(const finance_call *call, const finance_effects *effects);
+
+/* What was cached under them is outdated, in all processes, when it returns. */
+void finance_tags_move(const apr_array_header_t *tags);
+
+/* Whether a good answer may be kept: mod_edge says so, if anybody does. */
+void finance_tags_say(request_rec *r);
+void finance_tags_register(apr_pool_t *p);
+
 /* finance_relay.c: events that a crash left in the outbox; finance_retention.c: old rows */
 
 void finance_relay_register(apr_pool_t *p);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* What a write leaves besides the change (finance-api.md): three rows in its transaction, and a
- * publication right after its commit. The outbox is the truth, the publication only haste: what a
+/* What a write leaves besides the change (finance-api.md): three rows in its transaction, and
+ * right after its commit the tags that it outdates, and a publication. The outbox is the truth, the publication only haste: what a
  * crash, a full lock queue or a missing mod_realtime_lp loses, the relay publishes. */
 #include "finance.h"
 
@@ -47,24 +47,17 @@ static void event_stmt(const finance_call *call, const finance_effects *effects,
     stmt->values = values;
 }
 
-/* P§26.3's keys of everything that shows this row. */
 static void purge_stmt(const finance_call *call, const finance_effects *effects, rest_tx_stmt *stmt)
 {
     apr_pool_t *p = call->r->pool;
-    const char **values = apr_palloc(p, 4 * sizeof(*values));
+    const char **values = apr_palloc(p, 2 * sizeof(*values));
 
     values[0] = finance_int(p, call->caller->org);
-    values[1] = finance_int(p, effects->property);
-    values[2] = effects->date;
-    values[3] = effects->resource;
-    stmt->sql = "INSERT INTO purge_outbox (org_id, keys) VALUES ($1::bigint, ARRAY["
-                "'finance:' || $4::text || 's:property:' || $2::text,"
-                " 'finance:summary:property:' || $2::text,"
-                " 'reports:daily:property:' || $2::text || ':date:' || $3::text,"
-                " 'reports:monthly:property:' || $2::text || to_char($3::date,"
-                " '\":year:\"YYYY\":month:\"MM'),"
-                " 'analytics:overview:org:' || $1::text])";
-    stmt->count = 4;
+    /* no tag needs quotes in an array's literal */
+    values[1] = apr_pstrcat(p, "{", apr_array_pstrcat(p, finance_tags_of(call, effects), ','), "}",
+                            NULL);
+    stmt->sql = "INSERT INTO purge_outbox (org_id, keys) VALUES ($1::bigint, $2::text[])";
+    stmt->count = 2;
     stmt->values = values;
 }
 
@@ -111,6 +104,7 @@ void finance_effects_committed(const finance_call *call, const finance_effects *
     apr_int64_t outbox_id;
     apr_status_t rv;
 
+    finance_tags_move(finance_tags_of(call, effects)); /* first: who hears of it reads what is new */
     if (!publish) {
         return;
     }

@@ -35,7 +35,7 @@ static int send_row(const finance_call *call, const PGresult *res)
         finance_access_problem(FINANCE_FORBIDDEN, NULL, &problem);
         return rest_problem_send(r, &problem);
     }
-    apr_table_setn(r->headers_out, "Cache-Control", "private, no-cache");
+    finance_tags_say(r);
     return rest_reply(r, HTTP_OK, "application/json", w.text, w.len);
 }
 

@@ -227,7 +227,7 @@ static int send_page(const finance_call *call, const filter *f, const PGresult *
         og_jsonw_null(&w);
     }
     og_jsonw_end(&w, '}');
-    apr_table_setn(r->headers_out, "Cache-Control", "private, no-cache");
+    finance_tags_say(r);
     return rest_reply(r, HTTP_OK, "application/json", w.text, w.len);
 }
 

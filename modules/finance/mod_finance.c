@@ -11,6 +11,7 @@ static void hooks(apr_pool_t *p)
     finance_watchdog_register(p);
     finance_db_register(p);
     finance_effects_register(p);
+    finance_tags_register(p);
     finance_relay_register(p);
     finance_retention_register(p);
     finance_routes_register(p);

@@ -23,6 +23,7 @@ static void hooks(apr_pool_t *p)
     tenant_forward_register(p);
     tenant_problem_register(p);
     tenant_revoke_handler_register(p);
+    tenant_key_handler_register(p);
     tenant_egress_register(p);
     tenant_log_register(p);
 }

@@ -177,6 +177,7 @@ void tenant_identity_register(apr_pool_t *p);
 void tenant_authz_register(apr_pool_t *p);
 void tenant_revoke_register(apr_pool_t *p);
 void tenant_revoke_handler_register(apr_pool_t *p);
+void tenant_key_handler_register(apr_pool_t *p);
 void tenant_ingress_register(apr_pool_t *p);
 void tenant_egress_register(apr_pool_t *p);
 void tenant_problem_register(apr_pool_t *p);

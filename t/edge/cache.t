@@ -72,7 +72,9 @@ for my $pair (['?b=2&a=1', '?a=1&b=2'], ['?a=%41', '?a=A'], ['?a=x+y', '?a=x%20y
 }
 $path = fresh();
 ask("GET /finance/$port$path", @by);
-is status_of(ask("GET /finance/$port/./$path", @by)), 'hit', 'a path that httpd itself reads as the same';
+for my $spelling ("/finance/$port/.$path", "/finance/$port/$path", "/finance//$port$path", "/%66inance/$port$path", "/finance/$port/x/..$path") {
+    isnt status_of(ask("GET $spelling", @by)), 'hit', "$spelling is spelt otherwise, so it may be another thing to its origin";
+}
 for my $host ('other.test', 'localhost:99', 'LOCALHOST', '') {
     my $res = Http::parse(exchange(Edge::port('edge'), "GET /finance/$port$path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n"
         . 'Authorization: ' . caller_of(%{ $who[0] }) . "\r\n\r\n"));

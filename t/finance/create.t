@@ -32,7 +32,7 @@ my ($event) = sql("SELECT type, property_id, coalesce_key, data FROM event_outbo
 is_deeply [@$event[0 .. 2]], ['expense.created', 30011, "expense:$row->{id}"], 'the event outbox has the event';
 is_deeply decode_json($event->[3]), $row, 'with the row as its data';
 is value("SELECT keys FROM purge_outbox WHERE org_id = $org"),
-    "{finance:expenses:property:30011,finance:summary:property:30011,reports:daily:property:30011:date:2025-03-01,"
+    "{finance:expenses:property:30011,finance:expenses:org:$org,finance:summary:property:30011,reports:daily:property:30011:date:2025-03-01,"
     . "reports:monthly:property:30011:year:2025:month:03,analytics:overview:org:$org}", 'the purge outbox has the keys';
 my ($audit) = sql("SELECT user_id, action, resource_id, ip, request_id FROM audit_log WHERE org_id = $org");
 is_deeply [@$audit[0 .. 3]], [30011, 'expense.created', $row->{id}, '127.0.0.1'], 'the audit log has the deed';
