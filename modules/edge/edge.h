@@ -38,7 +38,6 @@ typedef struct edge_dir_conf {
 } edge_dir_conf;
 
 #define EDGE_COMPRESS_MIN_DEFAULT 1024
-#define EDGE_MAX_BODY_DEFAULT     (APR_INT64_C(1) << 20)
 
 extern const edge_family edge_family_off;
 extern const command_rec edge_cmds[];
@@ -51,6 +50,9 @@ const edge_family *edge_family_of(const edge_dir_conf *conf);
 
 /* Whether responses there get a validator, and conditions are answered. */
 int edge_validates(const edge_dir_conf *conf);
+
+/* EdgeMaxBody, or its default. */
+apr_int64_t edge_max_body(const edge_dir_conf *conf);
 void edge_config_register(apr_pool_t *p);
 
 /* edge_check.c: what of mod_cache's and mod_tenant's configuration contradicts ours */

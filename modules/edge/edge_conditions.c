@@ -12,6 +12,12 @@
 
 static ap_filter_rec_t *filter;
 
+/* pool: the request's. Once a response is known to be a 304, or one that a range is cut out of */
+typedef struct {
+    int is_range;
+    apr_bucket_brigade *gathered;
+} context;
+
 void edge_forget_data(apr_bucket_brigade *bb)
 {
     apr_bucket *b = APR_BRIGADE_FIRST(bb);
@@ -48,33 +54,84 @@ static apr_status_t fail(ap_filter_t *f, apr_bucket_brigade *bb, int status)
     return ap_pass_brigade(f->next, bb);
 }
 
-static apr_status_t conditions(ap_filter_t *f, apr_bucket_brigade *bb)
+/* What is left of a brigade goes on; an empty one would have the header written, and no more. */
+static apr_status_t pass(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    return APR_BRIGADE_EMPTY(bb) ? APR_SUCCESS : ap_pass_brigade(f->next, bb);
+}
+
+static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    edge_forget_data(bb);
+    return pass(f, bb);
+}
+
+/* httpd cuts ranges out of what is whole, and mod_cache passes it on in pieces as it keeps it: as
+ * much as was in memory for its validator is gathered again. */
+static apr_status_t gather(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    context *ctx = f->ctx;
+    apr_int64_t most = edge_max_body(edge_request_of(f->r)->conf);
+    apr_off_t length = 0;
+    apr_status_t rv;
+    int is_whole = 0;
+    apr_bucket *b;
+
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        is_whole |= APR_BUCKET_IS_EOS(b) || AP_BUCKET_IS_ERROR(b);
+    }
+    rv = ap_save_brigade(f, &ctx->gathered, &bb, f->r->pool);
+    if (rv == APR_SUCCESS) {
+        rv = apr_brigade_length(ctx->gathered, 1, &length);
+    }
+    if (rv != APR_SUCCESS || (!is_whole && length <= most)) {
+        return rv;
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, ctx->gathered);
+}
+
+static apr_status_t begin(ap_filter_t *f, apr_bucket_brigade *bb, edge_request *own)
 {
     request_rec *r = f->r;
-    edge_request *own = edge_request_of(r);
-    int verdict = OK;
+    int is_good, verdict = OK, is_range;
 
-    if (f->ctx) {
-        edge_forget_data(bb);
-        return APR_BRIGADE_EMPTY(bb) ? APR_SUCCESS : ap_pass_brigade(f->next, bb);
-    }
-    if (APR_BRIGADE_EMPTY(bb)) {
-        return APR_SUCCESS;
-    }
-    if (own && !r->main && !AP_BUCKET_IS_ERROR(APR_BRIGADE_FIRST(bb))) {
-        edge_release(r, own);
-        if (r->status == HTTP_OK || r->status == HTTP_NON_AUTHORITATIVE) {
-            verdict = ap_meets_conditions(r);
-        }
+    edge_release(r, own);
+    is_good = r->status == HTTP_OK || r->status == HTTP_NON_AUTHORITATIVE;
+    is_range = is_good && apr_table_get(r->headers_in, "Range");
+    if (is_good) {
+        verdict = ap_meets_conditions(r);
     }
     if (verdict == HTTP_NOT_MODIFIED) {
         make_not_modified(r);
-        f->ctx = r;
-        edge_forget_data(bb);
-        return ap_pass_brigade(f->next, bb);
+        f->ctx = apr_pcalloc(r->pool, sizeof(context));
+        return swallow(f, bb);
     }
     if (verdict != OK) {
         return fail(f, bb, verdict);
+    }
+    if (is_range) {
+        f->ctx = apr_pcalloc(r->pool, sizeof(context));
+        ((context *)f->ctx)->is_range = 1;
+        return gather(f, bb);
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
+}
+
+static apr_status_t conditions(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    const context *ctx = f->ctx;
+    edge_request *own = edge_request_of(f->r);
+
+    if (APR_BRIGADE_EMPTY(bb)) {
+        return APR_SUCCESS;
+    }
+    if (ctx) {
+        return ctx->is_range ? gather(f, bb) : swallow(f, bb);
+    }
+    if (own && !f->r->main && !AP_BUCKET_IS_ERROR(APR_BRIGADE_FIRST(bb))) {
+        return begin(f, bb, own);
     }
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);

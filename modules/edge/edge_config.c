@@ -10,6 +10,7 @@
 #include <http_core.h>
 
 #define COMPRESS_MIN_MAX (APR_INT64_C(1) << 20)
+#define MAX_BODY         (APR_INT64_C(1) << 20)
 #define MAX_BODY_MIN     APR_INT64_C(1024)
 #define MAX_BODY_MAX     (APR_INT64_C(64) << 20)
 
@@ -66,6 +67,11 @@ const edge_family *edge_family_of(const edge_dir_conf *conf)
 int edge_validates(const edge_dir_conf *conf)
 {
     return conf->etag != OG_UNSET ? conf->etag : edge_family_of(conf) != NULL;
+}
+
+apr_int64_t edge_max_body(const edge_dir_conf *conf)
+{
+    return og_set_or(conf->max_body, MAX_BODY);
 }
 
 static const char *complaint(cmd_parms *cmd, const char *problem)

@@ -150,11 +150,9 @@ static void tag_by_hash(request_rec *r, EVP_MD_CTX *hash)
 
 static apr_status_t hash(ap_filter_t *f, apr_bucket_brigade *bb, edge_request *own)
 {
-    apr_int64_t most = own->conf->max_body != OG_UNSET ? own->conf->max_body
-                                                       : EDGE_MAX_BODY_DEFAULT;
     context *ctx = f->ctx;
     int more;
-    apr_status_t rv = hold(f, bb, most, &more);
+    apr_status_t rv = hold(f, bb, edge_max_body(own->conf), &more);
 
     if (rv != APR_SUCCESS || more == 1) {
         return rv;

@@ -62,9 +62,12 @@ static apr_status_t egress(ap_filter_t *f, apr_bucket_brigade *bb)
         ap_remove_output_filter(f);
         return ap_pass_brigade(f->next, bb);
     }
+    if (APR_BRIGADE_EMPTY(bb)) {
+        return APR_SUCCESS; /* HTTP_HEADER would write the header, and nobody had decorated it */
+    }
     trusted = tenant_trusted(r);
     /* an error bucket makes HTTP_HEADER start over: the response to decorate is the next one */
-    if (!f->ctx && !APR_BRIGADE_EMPTY(bb) && !AP_BUCKET_IS_ERROR(APR_BRIGADE_FIRST(bb))) {
+    if (!f->ctx && !AP_BUCKET_IS_ERROR(APR_BRIGADE_FIRST(bb))) {
         f->ctx = r;
         tenant_run_egress(r, trusted);
     }

@@ -9,12 +9,19 @@ use warnings FATAL => 'all';
 use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/tenant";
 use Exporter 'import';
 use Http qw(port_of request);
+use IO::Uncompress::Gunzip ();
 use My::Token ();
 our @EXPORT_OK = qw(ask at_edge caller_of faces status_of unzip);
 
 my (%port, %token);
 
 sub port { my $vhost = shift; return $port{$vhost} //= port_of($vhost) }
+
+# What CacheEnable names.
+sub storage { return 'socache' }
+
+# Another server than the suite's stands for a face.
+sub stands_for { my ($vhost, $port) = @_; $port{$vhost} = $port; return }
 
 # The Authorization value of a user: caller_of(org => 1, user => 2, role => 'manager', properties => [1, 2]).
 sub caller_of {
@@ -57,12 +64,15 @@ sub status_of { return (shift->{header}{'cache-status'} // '') =~ /orgscale; (.*
 sub unzip {
     my $res = shift;
     my $coding = $res->{header}{'content-encoding'} // return $res->{body};
-    my %tool = (gzip => 'gzip -dc', br => 'brotli -dc');
+    if ($coding eq 'gzip') {
+        IO::Uncompress::Gunzip::gunzip(\$res->{body} => \my $text) or return "no gzip: $IO::Uncompress::Gunzip::GunzipError";
+        return $text;
+    }
     my $file = "$ENV{TEST_STAGE}/t/logs/unzip.$$";
     open my $fh, '>:raw', $file or die "$file: $!";
     print $fh $res->{body};
     close $fh;
-    my $text = `$tool{$coding} < $file`;
+    my $text = `brotli -dc < $file`;
     unlink $file;
     return $text;
 }

@@ -9,7 +9,8 @@ package Origin;
 #   $origin->says('/list', body => '…', status => 200, delay => 0.2, ETag => '"x"', …);
 #   $origin->port;  $origin->asked('/list');      # requests that came for it: their heads
 #
-# What it says of a path holds whatever the query is. ETag and Last-Modified make it answer conditions, as
+# What it says of a path holds whatever the query is; what it says of '*' is for all paths that it was told nothing
+# of, {NAME} in a body the value of that field of the request, and {path} its path with the query. ETag and Last-Modified make it answer conditions, as
 # a good origin would (a list of tags, compared weakly). HEAD has no body.
 
 use strict;
@@ -85,7 +86,10 @@ sub serve {
         open my $log, '>>', "$file.log" or return;
         syswrite $log, "$head\n--\n" =~ s/\r\n/\n/gr =~ s/\n\n--/\n--/r;
         close $log;
-        my %answer = -e "$file.answer" ? %{ Storable::retrieve("$file.answer") } : (status => 404, body => 'nothing here');
+        my ($said) = grep { -e } "$file.answer", $self->file_of('*') . '.answer';
+        my %answer = $said ? %{ Storable::retrieve($said) } : (status => 404, body => 'nothing here');
+        ($field{path}) = $head =~ /^\S+ (\S+)/;
+        $answer{body} =~ s/\{([\w-]+)\}/$field{$1} \/\/ ''/ge if defined $answer{body};
         print $peer answer($method, \%field, %answer);
         return if $answer{close};
     }

@@ -32,8 +32,8 @@ my @who = (
     { org => 3, user => 11, role => 'manager', properties => [1, 2] },
 );
 my $path = fresh();
-is status_of(ask("GET /finance/$port$path", by => $_)), 'fwd=uri-miss; stored', 'the first of his kind asks the origin' for @who[0, 2, 3, 4, 6, 7];
-is status_of(ask("GET /finance/$port$path", by => $_)), 'hit', 'each other is answered' for @who;
+is status_of(ask("GET /ledger/$port$path", by => $_)), 'fwd=uri-miss; stored', 'the first of his kind asks the origin' for @who[0, 2, 3, 4, 6, 7];
+is status_of(ask("GET /ledger/$port$path", by => $_)), 'hit', 'each other is answered' for @who;
 is asked($path), 6, 'six kinds, six questions';
 $path = fresh();
 ask("GET /mine/$port$path", by => $_) for @who, @who;
@@ -43,7 +43,7 @@ ask("GET /assets/$port$path", $_ ? (by => $_) : ()) for @who, undef;
 is asked($path), 1, 'what is public is asked for once';
 
 my @by = (by => $who[0]);
-for my $case (['finance', 1], ['client', 2], ['none', 2], ['plain', 2]) {
+for my $case (['ledger', 1], ['client', 2], ['none', 2], ['plain', 2]) {
     my ($family, $times) = @$case;
     $path = fresh();
     ask("GET /$family/$port$path", @by) for 1, 2;
@@ -57,8 +57,8 @@ for my $pair (['?a=1', '?a=2'], ['', '?'], ['?a', '?b'], ['?a=b%26c=d', '?a=b&c=
     $path = fresh();
     my $file = $path . ($one =~ s/\?.*//r);
     $origin->says($file, body => 'one') if $file ne $path;
-    ask("GET /finance/$port$path$one", @by);
-    my $res = ask("GET /finance/$port$path$other", @by);
+    ask("GET /ledger/$port$path$one", @by);
+    my $res = ask("GET /ledger/$port$path$other", @by);
     my $same = $one eq '' && $other eq '?';
     is status_of($res), $same ? 'hit' : 'fwd=uri-miss; stored', "'$one' is " . ($same ? '' : 'not ') . "'$other'" unless $res->{status} == 404;
     isnt status_of($res), 'hit', "'$one' is not '$other'" unless $same;
@@ -67,16 +67,16 @@ for my $pair (['?a=1', '?a=2'], ['', '?'], ['?a', '?b'], ['?a=b%26c=d', '?a=b&c=
 for my $pair (['?b=2&a=1', '?a=1&b=2'], ['?a=%41', '?a=A'], ['?a=x+y', '?a=x%20y'], ['?a=1&', '?a=1'], ['?a', '?a=']) {
     my ($one, $other) = @$pair;
     $path = fresh();
-    ask("GET /finance/$port$path$one", @by);
-    is status_of(ask("GET /finance/$port$path$other", @by)), 'hit', "'$one' is '$other'";
+    ask("GET /ledger/$port$path$one", @by);
+    is status_of(ask("GET /ledger/$port$path$other", @by)), 'hit', "'$one' is '$other'";
 }
 $path = fresh();
-ask("GET /finance/$port$path", @by);
-for my $spelling ("/finance/$port/.$path", "/finance/$port/$path", "/finance//$port$path", "/%66inance/$port$path", "/finance/$port/x/..$path") {
+ask("GET /ledger/$port$path", @by);
+for my $spelling ("/ledger/$port/.$path", "/ledger/$port/$path", "/ledger//$port$path", "/%6cedger/$port$path", "/ledger/$port/x/..$path") {
     isnt status_of(ask("GET $spelling", @by)), 'hit', "$spelling is spelt otherwise, so it may be another thing to its origin";
 }
 for my $host ('other.test', 'localhost:99', 'LOCALHOST', '') {
-    my $res = Http::parse(exchange(Edge::port('edge'), "GET /finance/$port$path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n"
+    my $res = Http::parse(exchange(Edge::port('edge'), "GET /ledger/$port$path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n"
         . 'Authorization: ' . caller_of(%{ $who[0] }) . "\r\n\r\n"));
     is status_of($res), $host eq 'LOCALHOST' ? 'hit' : 'fwd=uri-miss; stored', "host '$host' is another thing, but for its case" if $res->{status} == 200;
 }
@@ -87,52 +87,52 @@ my %poison = ('X-Forwarded-Host' => 'evil.test', 'X-Forwarded-Proto' => 'gopher'
     'X-Real-IP' => '1.2.3.4', 'Accept-Encoding' => 'evil', 'If-None-Match' => '"evil"', 'If-Modified-Since' => 'evil', Range => 'bytes=0-0', 'If-Range' => '"evil"',
     'Cache-Control' => 'evil', Pragma => 'evil', 'X-Org-Key' => 'evil', 'X-HTTP-Method' => 'evil');
 $path = fresh();
-ask("GET /finance/$port$path", @by, %poison);
+ask("GET /ledger/$port$path", @by, %poison);
 my ($seen) = $origin->asked($path);
 unlike $seen, qr/evil|gopher|1\.2\.3\.4|DELETE|bytes=/i, 'the origin sees none of it';
-is ask("GET /finance/$port$path", @by)->{body}, 'x' x 100, 'and what is kept is all of it';
+is ask("GET /ledger/$port$path", @by)->{body}, 'x' x 100, 'and what is kept is all of it';
 is asked($path), 1, 'for the next';
 $path = fresh();
 ask("GET /plain/$port$path", @by, Cookie => 'a=b');
 like +($origin->asked($path))[0], qr/^Cookie: a=b$/m, 'where nothing is kept, it sees cookies';
 # what the origin says that it chooses by is chosen by
 $path = fresh(Vary => 'Accept-Language, Accept-Encoding', body => 'y' x 3000);
-ask("GET /finance/$port$path", @by, 'Accept-Language' => $_) for qw(de en de en);
+ask("GET /ledger/$port$path", @by, 'Accept-Language' => $_) for qw(de en de en);
 is asked($path), 2, 'a language each' if 0;
-like ask("GET /finance/$port$path", @by, 'Accept-Language' => 'de', 'Accept-Encoding' => 'br')->{header}{vary}, qr/^Accept-Language, ?Accept-Encoding$/, 'and says so';
+like ask("GET /ledger/$port$path", @by, 'Accept-Language' => 'de', 'Accept-Encoding' => 'br')->{header}{vary}, qr/^Accept-Language, ?Accept-Encoding$/, 'and says so';
 $path = fresh(Vary => '*');
-ask("GET /finance/$port$path", @by) for 1, 2;
+ask("GET /ledger/$port$path", @by) for 1, 2;
 is asked($path), 2, 'by everything: not kept';
 
 # methods
 $path = fresh();
-my $head = ask("HEAD /finance/$port$path", @by);
+my $head = ask("HEAD /ledger/$port$path", @by);
 is "$head->{status} $head->{body} $head->{header}{'content-length'}", '200  100', 'HEAD first';
-is status_of(ask("GET /finance/$port$path", @by)), 'hit', 'makes an entry for GET';
-is status_of(ask("HEAD /finance/$port$path", @by)), 'hit', 'and is answered by it';
+is status_of(ask("GET /ledger/$port$path", @by)), 'hit', 'makes an entry for GET';
+is status_of(ask("HEAD /ledger/$port$path", @by)), 'hit', 'and is answered by it';
 like +($origin->asked($path))[0], qr/^GET /, 'it was asked for as GET';
 $path = fresh();
-is ask("POST /finance/$port$path", @by, 'Content-Length' => 0)->{status}, 200, 'POST';
+is ask("POST /ledger/$port$path", @by, 'Content-Length' => 0)->{status}, 200, 'POST';
 is asked($path), 1, 'is not from a cache';
-is status_of(ask("GET /finance/$port$path", @by)), 'fwd=uri-miss; stored', 'nor into one';
+is status_of(ask("GET /ledger/$port$path", @by)), 'fwd=uri-miss; stored', 'nor into one';
 
 # a client that wants it anew, or not kept, asks for what epochs give anyway
 $path = fresh();
-ask("GET /finance/$port$path", @by);
-is status_of(ask("GET /finance/$port$path", @by, 'Cache-Control' => $_)), 'hit', "$_: a hit all the same" for 'no-cache', 'max-age=0', 'no-store', 'min-fresh=999999';
+ask("GET /ledger/$port$path", @by);
+is status_of(ask("GET /ledger/$port$path", @by, 'Cache-Control' => $_)), 'hit', "$_: a hit all the same" for 'no-cache', 'max-age=0', 'no-store', 'min-fresh=999999';
 # an old tag is no reason to ask the origin
-is status_of(ask("GET /finance/$port$path", @by, 'If-None-Match' => '"old"')), 'hit', 'nor is a tag of yesterday';
+is status_of(ask("GET /ledger/$port$path", @by, 'If-None-Match' => '"old"')), 'hit', 'nor is a tag of yesterday';
 
 # encodings: made once, kept as they are
 $path = fresh(body => join ',', 1 .. 2000);
 for my $coding (qw(br gzip identity)) {
-    is status_of(ask("GET /finance/$port$path", @by, 'Accept-Encoding' => $coding)), 'fwd=uri-miss; stored', "$coding is made";
-    my $res = ask("GET /finance/$port$path", @by, 'Accept-Encoding' => "$coding, x");
+    is status_of(ask("GET /ledger/$port$path", @by, 'Accept-Encoding' => $coding)), 'fwd=uri-miss; stored', "$coding is made";
+    my $res = ask("GET /ledger/$port$path", @by, 'Accept-Encoding' => "$coding, x");
     is status_of($res), 'hit', 'and kept';
     is unzip($res), join(',', 1 .. 2000), 'as it is';
     ok $res->{header}{'content-length'}, 'with its length';
 }
-is status_of(ask("GET /finance/$port$path", @by, 'Accept-Encoding' => 'gzip;q=0.9, deflate, br;q=1.0')), 'hit', 'by what is chosen, not by how it is said';
+is status_of(ask("GET /ledger/$port$path", @by, 'Accept-Encoding' => 'gzip;q=0.9, deflate, br;q=1.0')), 'hit', 'by what is chosen, not by how it is said';
 
 # mod_cache without a word of ours: who is verified has entries of his own
 my %stock;
@@ -145,7 +145,7 @@ is $stock{new}, 8, 'eight callers, eight entries';
 SKIP: {
     skip 'no HTTP/2 with prefork', 2 unless has_h2();
     $path = fresh();
-    is status_of(h2(port_of('edge'), "GET /finance/$port$path", Authorization => caller_of(%{ $who[0] }))), 'fwd=uri-miss; stored', 'HTTP/2 asks';
-    is status_of(h2(port_of('edge'), "GET /finance/$port$path", Authorization => caller_of(%{ $who[1] }))), 'hit', 'and is answered';
+    is status_of(h2(port_of('edge'), "GET /ledger/$port$path", Authorization => caller_of(%{ $who[0] }))), 'fwd=uri-miss; stored', 'HTTP/2 asks';
+    is status_of(h2(port_of('edge'), "GET /ledger/$port$path", Authorization => caller_of(%{ $who[1] }))), 'hit', 'and is answered';
 }
 done_testing;

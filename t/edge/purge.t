@@ -19,7 +19,7 @@ my $port = $origin->port;
 my @by = (by => { org => 41, user => 1, role => 'owner' });
 my @other = (by => { org => 42, user => 1, role => 'owner' });
 
-sub read_of { my ($path, @who) = @_; my $res = ask("GET /finance/$port$path", @who ? @who : @by); return "$res->{body} " . status_of($res) }
+sub read_of { my ($path, @who) = @_; my $res = ask("GET /ledger/$port$path", @who ? @who : @by); return "$res->{body} " . status_of($res) }
 my $written = "$ENV{TEST_STAGE}/t/logs/edge_purge_written";
 
 # How many writes were answered: as the writer says, and as readers hear it.
@@ -34,7 +34,7 @@ sub written {
     return scalar <$fh>;
 }
 
-sub write_to { my ($path, %how) = @_; return ask(($how{method} // 'POST') . " /finance/$port$path", %{ $how{by} // {@by} }, 'Content-Length' => 0)->{status} }
+sub write_to { my ($path, %how) = @_; return ask(($how{method} // 'POST') . " /ledger/$port$path", %{ $how{by} // {@by} }, 'Content-Length' => 0)->{status} }
 
 $origin->says("/r$_", body => "old$_") for 1 .. 4;
 $origin->says('/w', body => 'done');
@@ -106,7 +106,7 @@ my @readers = map {
         my ($bad, $hits) = (0, 0);
         while (1) {
             my $before = written();
-            my $res = ask("GET /finance/$port/count?propertyId=8", @by);
+            my $res = ask("GET /ledger/$port/count?propertyId=8", @by);
             $bad++ if $res->{status} != 200 || $res->{body} < $before;
             $hits++ if status_of($res) =~ /^hit/;
             last if $before >= $rounds;

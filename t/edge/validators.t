@@ -34,7 +34,7 @@ sub get { my ($path, @fields) = @_; return ask("GET $path", @by, @fields) }
 # What a 304 must say as its 200 does
 sub shared { my $h = shift->{header}; return join "\n", map { "$_: " . ($h->{$_} // '') } qw(etag vary cache-control content-location last-modified) }
 
-for my $where (['/plain', 'from its origin'], ['/finance', 'from the cache'], ['/reports', 'from another cache']) {
+for my $where (['/plain', 'from its origin'], ['/ledger', 'from the cache'], ['/reports', 'from another cache']) {
     my ($prefix, $name) = @$where;
     for my $path (qw(/bare /own /weak /dated /chunks)) {
         my %tag;
@@ -92,6 +92,21 @@ for my $where (['/plain', 'from its origin'], ['/finance', 'from the cache'], ['
         }
     }
 
+    # the same of what is not kept yet
+    for my $coding (sort keys %coding) {
+        my $n = 0;
+        my $new = sub { my $path = '/new' . $prefix =~ tr/a-z//cdr . $coding . $n++; $origin->says($path, body => $text, @_); return "$prefix/$port$path" };
+        my $want = get($new->(), 'Accept-Encoding' => $coding);
+        my $not = get($new->(), 'Accept-Encoding' => $coding, 'If-None-Match' => $want->{header}{etag});
+        is "$not->{status} $not->{body}", '304 ', "$prefix, $coding: a 304 from the start";
+        is shared($not), shared($want), 'as its 200';
+        $not = get($new->(ETag => '"n"'), 'Accept-Encoding' => $coding, 'If-None-Match' => qq("n$coding{$coding}"));
+        is "$not->{status} $not->{header}{etag} " . faces($not), "304 \"n$coding{$coding}\" " . faces($want), 'by its origin\'s tag as well';
+        my $part = get($new->(ETag => '"n"'), 'Accept-Encoding' => $coding, Range => 'bytes=5-9');
+        is "$part->{status} $part->{body} " . faces($part), '206 ' . substr($text, 5, 5) . ' ' . faces($want), 'and a part';
+        is get($new->(chunked => 1), 'Accept-Encoding' => $coding, Range => 'bytes=5-9')->{status}, 206, 'of what came in pieces, too';
+    }
+
     # what must be there
     my $what = "$prefix/$port/own";
     expect_error('AH\d+: .*412');
@@ -138,9 +153,9 @@ like +($origin->asked('/own'))[0], qr/^If-None-Match: "v1"$/m, 'a backend is ask
 unlike +($origin->asked('/own'))[0], qr/^Accept-Encoding:/mi, 'and for what is not encoded';
 
 # another organisation's tag means nothing but equal content
-my $tag = get("/finance/$port/bare")->{header}{etag};
+my $tag = get("/ledger/$port/bare")->{header}{etag};
 $origin->says('/bare', body => '{"of":22}');
-my $other = ask("GET /finance/$port/bare", by => [22, 1], 'If-None-Match' => $tag);
+my $other = ask("GET /ledger/$port/bare", by => [22, 1], 'If-None-Match' => $tag);
 is "$other->{status} $other->{body}", '200 {"of":22}', "another's tag brings one's own data";
 
 # files of ours
@@ -152,7 +167,7 @@ is shared(get('/files/page.html', 'If-None-Match' => $file->{header}{etag})), sh
 SKIP: {
     skip 'no HTTP/2 with prefork', 6 unless has_h2();
     my @fields = (Authorization => caller_of(org => 21, user => 1), 'Accept-Encoding' => 'br');
-    for my $prefix (qw(plain finance)) {
+    for my $prefix (qw(plain ledger)) {
         my $res = h2(Edge::port('edge'), "GET /$prefix/$port/own", @fields);
         is "$res->{status} $res->{header}{etag}", '200 "v1-br"', "$prefix over HTTP/2";
         my $not = h2(Edge::port('edge'), "GET /$prefix/$port/own", @fields, 'If-None-Match' => '"v1-br"');
