@@ -98,6 +98,9 @@ static int check(request_rec *r)
 
 void idem_key_register(apr_pool_t *p)
 {
+    /* what is no key is charged like any other request */
+    static const char *const before[] = { "mod_quota.c", NULL };
+
     ap_hook_optional_fn_retrieve(retrieve, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_fixups(check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_fixups(check, before, NULL, APR_HOOK_MIDDLE);
 }

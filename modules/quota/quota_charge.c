@@ -189,6 +189,20 @@ void quota_give_back(request_rec *r)
     quota_note(r, "given back");
 }
 
+/* Without mod_tenant's egress nobody sees the answer before it is sent. */
+static int log_transaction(request_rec *r)
+{
+    const request_rec *answer = r;
+
+    while (answer->next) {
+        answer = answer->next;
+    }
+    if (answer->status == HTTP_NOT_MODIFIED) {
+        quota_give_back(r);
+    }
+    return DECLINED;
+}
+
 void quota_charge_register(apr_pool_t *p)
 {
     /* mod_proxy's handler comes first, too */
@@ -197,4 +211,6 @@ void quota_charge_register(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(quota_give_back);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(handler, NULL, successors, APR_HOOK_FIRST);
+    /* before the line of mod_log_config, which may tell of the note */
+    ap_hook_log_transaction(log_transaction, NULL, NULL, APR_HOOK_FIRST);
 }
