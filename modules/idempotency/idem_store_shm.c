@@ -14,7 +14,6 @@
 #include "og_clock.h"
 #include "og_hooks.h"
 #include "og_lock.h"
-#include "og_mac.h"
 #include "rest_retained.h"
 
 #include <ap_provider.h>
@@ -37,7 +36,7 @@
 typedef struct segment {
     og_shm_head head;
     apr_uint64_t memory;                /* IdempotencyMemory when it was made */
-    unsigned char seed[OG_SHA256_LEN];  /* of the ids, so that nobody picks keys of one bucket */
+    unsigned char seed[OG_SHA256_LEN];  /* of the ids */
 } segment;
 
 /* parent, then inherited: */
@@ -157,25 +156,15 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     return OK;
 }
 
-/* Who and key, each of a fixed length or the last: no two pairs make the same text. */
+/* @return the key's shard, or -1 */
 static int identify(idem_ask *ask, const idempotency_claim *claim)
 {
-    unsigned char text[2 * sizeof(apr_int64_t) + IDEMPOTENCY_KEY_MAX];
-    apr_size_t len = strlen(claim->key);
-
     memset(ask, 0, sizeof(*ask));
     ask->claim = claim;
     ask->owner = idem_owner_self();
     ask->now = og_clock_mono();
     ask->alive = idem_owner_alive;
-    if (!shared || !ask->owner || len > IDEMPOTENCY_KEY_MAX) {
-        return -1;
-    }
-    memcpy(text, &claim->org, sizeof(claim->org));
-    memcpy(text + sizeof(claim->org), &claim->user, sizeof(claim->user));
-    memcpy(text + 2 * sizeof(apr_int64_t), claim->key, len);
-    if (!og_hmac_sha256(ask->id, shared->seed, sizeof(shared->seed), text,
-                        2 * sizeof(apr_int64_t) + len)) {
+    if (!shared || !ask->owner || !idem_table_identify(ask->id, shared->seed, claim)) {
         return -1;
     }
     return ask->id[IDEM_TABLE_ID - 1] % SHARDS;

@@ -36,6 +36,22 @@ static char *block_of(const idem_table *table, apr_uint64_t number)
     return (char *)(slot_of(table, table->slots) + 1) + (number - 1) * IDEM_TABLE_BLOCK;
 }
 
+/* Who and key, each of a fixed length or the last: no two pairs make the same text. */
+int idem_table_identify(unsigned char id[IDEM_TABLE_ID], const unsigned char seed[OG_SHA256_LEN],
+                        const idempotency_claim *claim)
+{
+    unsigned char text[2 * sizeof(apr_int64_t) + IDEMPOTENCY_KEY_MAX];
+    apr_size_t len = strlen(claim->key);
+
+    if (len > IDEMPOTENCY_KEY_MAX) {
+        return 0;
+    }
+    memcpy(text, &claim->org, sizeof(claim->org));
+    memcpy(text + sizeof(claim->org), &claim->user, sizeof(claim->user));
+    memcpy(text + 2 * sizeof(apr_int64_t), claim->key, len);
+    return og_hmac_sha256(id, seed, OG_SHA256_LEN, text, 2 * sizeof(apr_int64_t) + len);
+}
+
 apr_size_t idem_table_bytes(apr_uint64_t slots, apr_uint64_t blocks)
 {
     return sizeof(idem_table) + slots * (2 * sizeof(apr_uint64_t) + sizeof(idem_slot))

@@ -28,8 +28,9 @@
 
 #include "idem_journal.h"
 #include "mod_idempotency.h"
+#include "og_mac.h"
 
-#define IDEM_TABLE_ID    32   /* SHA-256 of who and key */
+#define IDEM_TABLE_ID    OG_SHA256_LEN
 #define IDEM_TABLE_BLOCK 256
 #define IDEM_TABLE_TURNS 64
 
@@ -64,12 +65,20 @@ typedef int idem_alive(apr_uint64_t owner);
 
 /** What begin() needs to know. */
 typedef struct idem_ask {
-    unsigned char id[IDEM_TABLE_ID];
+    unsigned char id[IDEM_TABLE_ID]; /* of idem_table_identify() */
     const idempotency_claim *claim;
     apr_uint64_t owner; /* who runs it */
     apr_time_t now;     /* monotonic */
     idem_alive *alive;
 } idem_ask;
+
+/**
+ * What a key is known by: a hash of who and key under a seed, so that nobody picks keys of one
+ * bucket (B35). org, user and key of the claim count.
+ * @return 1, or 0 for a key that is too long, or when OpenSSL fails
+ */
+int idem_table_identify(unsigned char id[IDEM_TABLE_ID], const unsigned char seed[OG_SHA256_LEN],
+                        const idempotency_claim *claim);
 
 apr_size_t idem_table_bytes(apr_uint64_t slots, apr_uint64_t blocks);
 

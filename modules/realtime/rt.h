@@ -132,6 +132,9 @@ int rt_segment_place(rt_place *place, const char *domain, apr_int64_t org);
 /* What a browser tab of a user of the place is known by: never 0. */
 apr_uint64_t rt_segment_tab(const rt_place *place, apr_int64_t user, const char *tab);
 
+/* Of keyed hashes, as long as the process lives: nobody outside knows which keys collide. */
+const unsigned char *rt_segment_seed(void);
+
 /* Lock a shard: 1, or 0 when the lock was not to be had in time. */
 int rt_segment_lock(int shard, rt_shard *locked);
 void rt_segment_unlock(int shard);

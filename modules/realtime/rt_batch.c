@@ -6,8 +6,9 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/* A power of two. Each entry is an event that is sent, at most RT_LIMIT_MAX: it never fills up, and
- * keys that were made to collide cost no more than that many comparisons. */
+/* A power of two. Each entry is an event that is sent, at most RT_LIMIT_MAX: it never fills up. Its
+ * hash is keyed: a look is taken under the ring's lock, and whoever could make keys that collide
+ * would make all wait for as many comparisons (B35). */
 #define INDEX 512
 
 typedef struct item {
@@ -17,12 +18,14 @@ typedef struct item {
     apr_uint32_t key_len;  /* 0: nothing takes its place */
 } item;
 
-void rt_batch_init(rt_batch *batch, apr_pool_t *pool, int limit, int coalesce)
+void rt_batch_init(rt_batch *batch, apr_pool_t *pool, int limit, int coalesce,
+                   const unsigned char seed[APR_SIPHASH_KSIZE])
 {
     memset(batch, 0, sizeof(*batch));
     batch->pool = pool;
     batch->limit = limit;
     batch->coalesce = coalesce;
+    batch->seed = seed;
 }
 
 static item *item_at(const rt_batch *batch, int n)
@@ -33,14 +36,11 @@ static item *item_at(const rt_batch *batch, int n)
 /* Where the index has, or would have, a coalesce key */
 static apr_uint32_t *find(rt_batch *batch, const item *wanted)
 {
-    apr_uint32_t hash = 2166136261U, *at;
-    apr_size_t i;
+    apr_uint64_t hash = apr_siphash24(wanted->key, wanted->key_len, batch->seed);
+    apr_uint32_t *at;
 
     if (!batch->index) {
         batch->index = apr_pcalloc(batch->pool, INDEX * sizeof(*batch->index));
-    }
-    for (i = 0; i < wanted->key_len; i++) {
-        hash = (hash ^ (unsigned char)wanted->key[i]) * 16777619U;
     }
     for (;; hash++) {
         at = &batch->index[hash % INDEX];

@@ -13,6 +13,7 @@
 #define RT_BATCH_H
 
 #include <apr_pools.h>
+#include <apr_siphash.h>
 #include <apr_tables.h>
 
 #include "og_json.h"
@@ -31,10 +32,13 @@ typedef struct rt_batch {
     apr_size_t bytes;          /* of the JSON that is sent, a comma each */
     apr_array_header_t *items; /* in order, those superseded too; NULL before the first */
     int kept;                  /* items that are copies */
+    const unsigned char *seed; /* of the index */
     apr_uint32_t *index;       /* item + 1 by coalesce key; NULL before the first key */
 } rt_batch;
 
-void rt_batch_init(rt_batch *batch, apr_pool_t *pool, int limit, int coalesce);
+/** seed: of the hash of coalesce keys, random, and there as long as the batch. */
+void rt_batch_init(rt_batch *batch, apr_pool_t *pool, int limit, int coalesce,
+                   const unsigned char seed[APR_SIPHASH_KSIZE]);
 
 /** @return 1, or 0 when the batch has no room for it */
 int rt_batch_add(rt_batch *batch, const rt_record *record);

@@ -34,7 +34,7 @@ typedef struct segment {
     og_shm_head head;
     apr_uint64_t memory;                   /* RealtimeBufferMemory when it was made */
     apr_uint64_t waiting;                  /* polls that could be parked by then */
-    unsigned char seed[APR_SIPHASH_KSIZE]; /* of the hashes that place orgs (B35) */
+    unsigned char seed[APR_SIPHASH_KSIZE]; /* of the hashes that place what clients name (B35) */
     unsigned char secret[RT_SECRET_LEN];   /* where RealtimeCursorSecret gives none */
     rt_counters counters;
 } segment;
@@ -177,6 +177,11 @@ apr_uint64_t rt_segment_tab(const rt_place *place, apr_int64_t user, const char 
     parts[1] = (apr_uint64_t)user;
     parts[2] = apr_siphash24(tab, strlen(tab), shared->seed);
     return apr_siphash24(parts, sizeof(parts), shared->seed) | RT_URGENT;
+}
+
+const unsigned char *rt_segment_seed(void)
+{
+    return shared->seed;
 }
 
 static int lock_within(int shard, rt_shard *locked, apr_interval_time_t within)

@@ -108,7 +108,8 @@ static int run(rt_poll *poll, int may_wait)
     int rc;
 
     poll->query.wait = may_wait ? poll->query.wait : 0;
-    rt_batch_init(&poll->batch, poll->r->pool, (int)poll->query.limit, rt_dir(poll->r)->coalesce != 0);
+    rt_batch_init(&poll->batch, poll->r->pool, (int)poll->query.limit,
+                  rt_dir(poll->r)->coalesce != 0, rt_segment_seed());
     poll->until = park_until(poll);
     atomic_fetch_add(&rt_segment_counters()->polls, 1);
     look = rt_poll_look(poll, 0);

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* The verified-claims cache, see tenant_cache.h. Sets of four slots; a set is chosen by bits of
- * the key, which nobody chooses without breaking SHA-256. Slots hold copies, no pointers into any
- * request. Each stripe's lock covers the sets of its number and is held for a copy's time. */
+ * the key, a salted hash, so that nobody can tell which tokens share one. Slots hold copies, no
+ * pointers into any request. Each stripe's lock covers the sets of its number and is held for a
+ * copy's time. */
 #include "tenant_cache.h"
 
 #include <apr_strings.h>

@@ -4,8 +4,8 @@
  * @file  tenant_cache.h
  * @brief Claims of tokens that were verified before, so that a signature is checked once a child
  *
- * Pure. Fixed size; keyed by a SHA-256 over the token and all that it was verified against, so
- * what changes (keys, rules) makes old entries unreachable instead of needing to find them. An
+ * Pure. Fixed size; keyed by a salted SHA-256 over the token and all that it was verified against,
+ * so what changes (keys, rules) makes old entries unreachable instead of needing to find them. An
  * entry is never returned at or after its token's expiry.
  */
 #ifndef TENANT_CACHE_H

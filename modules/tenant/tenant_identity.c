@@ -11,6 +11,7 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mod_auth.h>
+#include <openssl/rand.h>
 
 #include "og_clock.h"
 #include "og_mac.h"
@@ -18,6 +19,7 @@
 
 /* child: made in child_init, NULL without memory for it; has its own locks */
 static tenant_cache *verified;
+static unsigned char salt[OG_SHA256_LEN]; /* of its keys */
 
 const tenant_identity *tenant_identity_get(const request_rec *r)
 {
@@ -87,8 +89,10 @@ static tenant_reason find_token(const request_rec *r, const char **token)
 }
 
 /* What a verification depends on: the cache's key covers all of it. The pointers are those of
- * directives, so they live and stay the same as long as the configuration does. */
+ * directives, so they live and stay the same as long as the configuration does. The salt keeps
+ * whoever collects tokens from telling which ones share a set of the cache (B35). */
 typedef struct {
+    unsigned char salt[OG_SHA256_LEN];
     const void *jwks, *secrets, *issuer, *audiences, *roles, *claims[TENANT_CLAIMS_COUNT];
     apr_uint64_t version;
     unsigned char token[OG_SHA256_LEN];
@@ -100,6 +104,7 @@ static int cache_key(unsigned char key[TENANT_CACHE_KEY], const tenant_dir_conf 
     cache_subject subject;
 
     memset(&subject, 0, sizeof(subject));
+    memcpy(subject.salt, salt, sizeof(subject.salt));
     subject.jwks = conf->jwks;
     subject.secrets = conf->secrets;
     subject.issuer = conf->issuer;
@@ -250,11 +255,11 @@ static int note_failure(request_rec *r, const char *type)
 
 static void child_init(apr_pool_t *p, server_rec *s)
 {
-    verified = tenant_cache_make(p);
+    verified = RAND_bytes(salt, sizeof(salt)) == 1 ? tenant_cache_make(p) : NULL;
     if (!verified) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     OGLOGNO(1013) "no memory for the cache of verified tokens: each is verified "
-                     "anew (TenantJWKS)");
+                     OGLOGNO(1013) "no memory or randomness for the cache of verified tokens: "
+                     "each is verified anew (TenantJWKS)");
     }
 }
 

@@ -6,6 +6,9 @@
 
 #include "rt_batch.h"
 
+static const unsigned char seed[APR_SIPHASH_KSIZE] = { 1, 2, 3 };
+static const unsigned char another[APR_SIPHASH_KSIZE] = { 4, 5, 6 };
+
 /* A record as the ring would hold it: its JSON is fill bytes, or its name in quotation marks */
 static const rt_record *record_of(apr_pool_t *p, const char *name, const char *key, size_t fill)
 {
@@ -49,7 +52,7 @@ static void of_each_key_the_newest_is_sent_where_it_stands(void **state)
 {
     rt_batch batch;
 
-    rt_batch_init(&batch, *state, 200, 1);
+    rt_batch_init(&batch, *state, 200, 1, seed);
     assert_string_equal(sent(&batch), "[]");
     assert_true(add(&batch, "a1", "a") && add(&batch, "ab1", "ab") && add(&batch, "n1", NULL)
                 && add(&batch, "a2", "a") && add(&batch, "n2", "") && add(&batch, "A1", "A")
@@ -64,7 +67,7 @@ static void without_coalescing_all_are_sent(void **state)
 {
     rt_batch batch;
 
-    rt_batch_init(&batch, *state, 200, 0);
+    rt_batch_init(&batch, *state, 200, 0, seed);
     assert_true(add(&batch, "a1", "a") && add(&batch, "a2", "a") && add(&batch, "a3", "a"));
     assert_string_equal(sent(&batch), "[\"a1\",\"a2\",\"a3\"]");
     assert_int_equal(batch.superseded, 0);
@@ -74,7 +77,7 @@ static void the_limit_is_of_what_is_sent(void **state)
 {
     rt_batch batch;
 
-    rt_batch_init(&batch, *state, 2, 1);
+    rt_batch_init(&batch, *state, 2, 1, seed);
     assert_true(add(&batch, "a1", "a") && add(&batch, "a2", "a") && add(&batch, "b1", "b"));
     assert_false(add(&batch, "c1", "c"));
     assert_false(add(&batch, "n1", NULL));
@@ -90,14 +93,14 @@ static void so_are_the_bytes(void **state)
     const rt_record *more = record_of(*state, "", "rest", RT_REPLY_MAX / 2);
     rt_batch batch;
 
-    rt_batch_init(&batch, *state, 200, 1);
+    rt_batch_init(&batch, *state, 200, 1, seed);
     assert_true(rt_batch_add(&batch, half) && rt_batch_add(&batch, rest));
     assert_int_equal(strlen(sent(&batch)), RT_REPLY_MAX + 2);
     assert_false(add(&batch, "n", NULL));
     assert_false(rt_batch_add(&batch, more)); /* in the place of "rest", and a byte too long */
     assert_true(rt_batch_add(&batch, rest));
     assert_int_equal(batch.count, 2);
-    rt_batch_init(&batch, *state, 200, 1);
+    rt_batch_init(&batch, *state, 200, 1, seed);
     assert_true(rt_batch_add(&batch, large)); /* alone it always goes */
     assert_false(add(&batch, "n", NULL));
 }
@@ -108,7 +111,7 @@ static void what_was_kept_needs_no_ring_and_can_be_superseded(void **state)
     rt_record *other = (rt_record *)record_of(*state, "b1", "b", 0);
     rt_batch batch;
 
-    rt_batch_init(&batch, *state, 200, 1);
+    rt_batch_init(&batch, *state, 200, 1, seed);
     assert_true(rt_batch_add(&batch, first) && rt_batch_add(&batch, other));
     rt_batch_keep(&batch);
     memset(first, 'x', sizeof(*first) + 7); /* its place in the ring is somebody else's now */
@@ -127,7 +130,7 @@ static void as_many_keys_as_a_reply_has_events(void **state)
     char key[16];
     int i;
 
-    rt_batch_init(&batch, *state, RT_LIMIT_MAX, 1);
+    rt_batch_init(&batch, *state, RT_LIMIT_MAX, 1, seed);
     for (i = 0; i < 50 * RT_LIMIT_MAX; i++) {
         snprintf(key, sizeof(key), "key:%d", i % RT_LIMIT_MAX);
         assert_true(add(&batch, key, key));
@@ -135,6 +138,40 @@ static void as_many_keys_as_a_reply_has_events(void **state)
     assert_int_equal(batch.count, RT_LIMIT_MAX);
     assert_int_equal(batch.superseded, 49 * RT_LIMIT_MAX);
     assert_false(add(&batch, "one", "more"));
+}
+
+/* How many entries of the index stand side by side, at most: what a look-up compares with */
+static int longest_run(const rt_batch *batch)
+{
+    int run = 0, longest = 0, i;
+
+    for (i = 0; i < 512; i++) {
+        run = batch->index[i] ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
+}
+
+/* B35: keys of one place under a seed that was guessed are spread under the one that is used */
+static void keys_that_collide_under_one_seed_do_not_under_another(void **state)
+{
+    rt_batch guessed, used;
+    int found = 0, i;
+
+    rt_batch_init(&guessed, *state, RT_LIMIT_MAX, 1, seed);
+    rt_batch_init(&used, *state, RT_LIMIT_MAX, 1, another);
+    for (i = 0; found < RT_LIMIT_MAX; i++) {
+        char key[16];
+        int len = snprintf(key, sizeof(key), "key:%d", i);
+
+        if (apr_siphash24(key, (apr_size_t)len, seed) % 512 == 7) {
+            found++;
+            assert_true(add(&guessed, key, key) && add(&used, key, key));
+        }
+    }
+    assert_int_equal(longest_run(&guessed), RT_LIMIT_MAX);
+    assert_in_range(longest_run(&used), 1, RT_LIMIT_MAX / 4);
+    assert_string_equal(sent(&used), sent(&guessed));
 }
 
 int main(void)
@@ -146,6 +183,7 @@ int main(void)
         unit_pool_test(so_are_the_bytes),
         unit_pool_test(what_was_kept_needs_no_ring_and_can_be_superseded),
         unit_pool_test(as_many_keys_as_a_reply_has_events),
+        unit_pool_test(keys_that_collide_under_one_seed_do_not_under_another),
     };
 
     return unit_run(tests);

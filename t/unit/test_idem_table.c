@@ -363,6 +363,89 @@ static void a_death_at_any_store_is_undone(void **state)
     free(last);
 }
 
+/* The longest chain of a table with so many keys of which each has bucket 0 under a seed */
+#define COLLIDING 500
+#define BUCKETS   512
+
+static apr_uint64_t bucket_under(const unsigned char *seed, idem_ask *ask, const char *key)
+{
+    idempotency_claim claim = { 7, 8, key };
+    apr_uint64_t word;
+
+    assert_true(idem_table_identify(ask->id, seed, &claim));
+    memcpy(&word, ask->id, sizeof(word));
+    return word % BUCKETS;
+}
+
+static apr_uint64_t longest_chain(const idem_table *table)
+{
+    apr_uint64_t longest = 0, i, at;
+
+    for (i = 0; i < table->slots; i++) {
+        apr_uint64_t n = 0;
+
+        for (at = words(table)[i]; at; at = slots(table)[at - 1].next) {
+            n++;
+        }
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
+/* B35: whoever knew one start's seed would know nothing about the next one's */
+static void keys_that_collide_under_one_seed_do_not_under_another(void **state)
+{
+    static const unsigned char seed[2][OG_SHA256_LEN] = { { 1 }, { 2 } };
+    idem_table *table[2];
+    int found = 0, n, i;
+
+    for (i = 0; i < 2; i++) {
+        table[i] = idem_table_init(calloc(1, idem_table_bytes(BUCKETS, 2 * BUCKETS)), BUCKETS,
+                                   2 * BUCKETS);
+    }
+    for (n = 0; found < COLLIDING; n++) {
+        char key[16];
+        question q;
+
+        snprintf(key, sizeof(key), "key-%d", n);
+        of(&q, 0, 1, 1, 1);
+        q.claim.answer_max = IDEM_TABLE_BLOCK;
+        if (bucket_under(seed[0], &q.ask, key) == 0) {
+            found++;
+            assert_int_equal(begin(table[0], &q, NULL), IDEMPOTENCY_NEW);
+            bucket_under(seed[1], &q.ask, key);
+            assert_int_equal(begin(table[1], &q, NULL), IDEMPOTENCY_NEW);
+        }
+    }
+    assert_int_equal(longest_chain(table[0]), COLLIDING);
+    assert_in_range(longest_chain(table[1]), 1, 12);
+    free(table[0]);
+    free(table[1]);
+}
+
+static void no_two_callers_share_an_id(void **state)
+{
+    static const unsigned char seed[OG_SHA256_LEN] = { 1 };
+    static const idempotency_claim claims[] = { { 1, 2, "k" }, { 1, 2, "K" }, { 2, 1, "k" },
+                                                { 1, 0x6b, "2" }, { 0x32, 2, "k" }, { 1, 2, "k2" } };
+    unsigned char id[6][IDEM_TABLE_ID];
+    char longest[IDEMPOTENCY_KEY_MAX + 2];
+    idempotency_claim too_long = { 1, 2, longest };
+    int i, j;
+
+    for (i = 0; i < 6; i++) {
+        assert_true(idem_table_identify(id[i], seed, &claims[i]));
+        for (j = 0; j < i; j++) {
+            assert_memory_not_equal(id[i], id[j], IDEM_TABLE_ID);
+        }
+    }
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_false(idem_table_identify(id[0], seed, &too_long));
+    longest[IDEMPOTENCY_KEY_MAX] = '\0';
+    assert_true(idem_table_identify(id[0], seed, &too_long));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +458,8 @@ int main(void)
         cmocka_unit_test(promises_are_kept),
         cmocka_unit_test(any_order_of_calls_leaves_a_whole_table),
         cmocka_unit_test(a_death_at_any_store_is_undone),
+        cmocka_unit_test(keys_that_collide_under_one_seed_do_not_under_another),
+        cmocka_unit_test(no_two_callers_share_an_id),
     };
 
     return unit_run(tests);

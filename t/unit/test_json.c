@@ -3,6 +3,11 @@
 #include "unit.h"
 #include "og_json.h"
 
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
 static json_t *load(apr_pool_t *p, const char *text)
 {
     char *copy = exact(text, strlen(text));
@@ -89,12 +94,115 @@ static void what_it_writes_it_reads(void **state)
     }
 }
 
+/* The hash by which jansson places a key, of the 12 bytes that ours have */
+static apr_uint32_t rotate(apr_uint32_t x, int by)
+{
+    return x << by | x >> (32 - by);
+}
+
+static apr_uint32_t hash(const char key[12], apr_uint32_t seed)
+{
+    static const int by[] = { 14, 11, 25, 16, 4, 14, 24 };
+    apr_uint32_t v[3], words[3]; /* v: c, a, b */
+    int i;
+
+    memcpy(words, key, 12);
+    v[0] = 0xdeadbeef + 12 + seed + words[2];
+    v[1] = 0xdeadbeef + 12 + seed + words[0];
+    v[2] = 0xdeadbeef + 12 + seed + words[1];
+    for (i = 0; i < 7; i++) {
+        v[i % 3] ^= v[(i + 2) % 3];
+        v[i % 3] -= rotate(v[(i + 2) % 3], by[i]);
+    }
+    return v[0];
+}
+
+#define KEYS 4000
+#define SEED 12345
+
+/* An object of keys that all have one place under SEED, or of just as many others */
+static char *object_of(int colliding)
+{
+    char *text = malloc(20 * KEYS), *to = text;
+    int n = 0, found = 0;
+
+    for (; found < KEYS; n++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "%012d", n);
+        if (!colliding || hash(key, SEED) % 4096 == 1) {
+            to += sprintf(to, "%c\"%s\":1", found++ ? ',' : '{', key);
+        }
+    }
+    strcpy(to, "}");
+    return text;
+}
+
+/* Nanoseconds of this thread, the least of some turns: what others do meanwhile does not count. */
+static double cost_of(const char *text)
+{
+    double least = 1e18;
+    int i;
+
+    for (i = 0; i < 7; i++) {
+        struct timespec from, to;
+        apr_pool_t *p;
+        double took;
+
+        apr_pool_create(&p, NULL);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+        assert_non_null(og_json_load(p, text, strlen(text), NULL));
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+        apr_pool_destroy(p);
+        took = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
+/* How many times as long keys that collide under SEED take, in a process that has this seed, or in
+ * one that drew its own; in tenths, at most 255 */
+static int slowdown(const char *colliding, const char *others, int guessed)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (!pid) {
+        double ratio;
+
+        if (guessed) {
+            json_object_seed(SEED);
+        }
+        ratio = 10 * cost_of(colliding) / cost_of(others);
+        _exit(ratio < 255 ? (int)ratio : 255);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* B35: jansson draws a seed a process, and finds duplicates through the same table. First in main():
+ * the seed is drawn with a process's first object. */
+static void members_that_collide_under_one_seed_do_not_under_another(void **state)
+{
+    char *colliding = object_of(1), *others = object_of(0);
+
+    assert_in_range(slowdown(colliding, others, 1), 40, 255);
+    assert_in_range(slowdown(colliding, others, 0), 0, 30);
+    free(colliding);
+    free(others);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { unit_pool_test(reads_what_is_json), unit_pool_test(refuses_what_is_not),
-                                        unit_pool_test(depth_is_bounded),
-                                        unit_pool_test(writes_commas_and_escapes),
-                                        unit_pool_test(what_it_writes_it_reads) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_that_collide_under_one_seed_do_not_under_another),
+        unit_pool_test(reads_what_is_json),
+        unit_pool_test(refuses_what_is_not),
+        unit_pool_test(depth_is_bounded),
+        unit_pool_test(writes_commas_and_escapes),
+        unit_pool_test(what_it_writes_it_reads),
+    };
 
     return unit_run(tests);
 }

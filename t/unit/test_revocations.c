@@ -267,6 +267,69 @@ static void a_repair_keeps_all_and_moves_every_revision(void **state)
     free(table);
 }
 
+/* The layout of tenant_revocations.c */
+typedef struct subject {
+    apr_int64_t org;
+    apr_uint64_t kind, id[2];
+} subject;
+
+typedef struct entry {
+    subject who;
+    apr_time_t before, until;
+    apr_uint32_t next, again;
+} entry;
+
+#define BUCKETS   65536
+#define COLLIDING 40
+
+/* The longest chain that the first entries of a table stand in */
+static int longest_chain(const tenant_revocations *table, const subject *first)
+{
+    const char *at = (const char *)table;
+    const entry *all;
+    int longest = 0, i;
+
+    while (memcmp(at, first, sizeof(*first)) != 0) {
+        at += sizeof(apr_uint64_t);
+        assert_true(at < (const char *)table + tenant_revocations_bytes() - sizeof(entry));
+    }
+    all = (const entry *)at;
+    for (i = 0; i < COLLIDING; i++) {
+        apr_uint32_t slot = (apr_uint32_t)i + 1;
+        int n = 0;
+
+        for (; slot; slot = all[slot - 1].next) {
+            n++;
+        }
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
+/* B35: whoever knew one start's seed would know nothing about the next one's */
+static void users_that_collide_under_one_seed_do_not_under_another(void **state)
+{
+    const unsigned char seed[2 * APR_SIPHASH_KSIZE] = { 1, 2, 3 };
+    const unsigned char another[2 * APR_SIPHASH_KSIZE] = { 4, 5, 6 };
+    tenant_revocations *guessed = tenant_revocations_init(calloc(1, tenant_revocations_bytes()), seed);
+    tenant_revocations *used = tenant_revocations_init(calloc(1, tenant_revocations_bytes()), another);
+    subject who = { 7, 1, { 0, 0 } }, first = who;
+    int found = 0;
+
+    while (found < COLLIDING) {
+        who.id[0]++;
+        if (apr_siphash24(&who, sizeof(who), seed) % BUCKETS == 3) {
+            first = found++ ? first : who;
+            add(guessed, by_user(7, (apr_int64_t)who.id[0]), NOW, NOW);
+            add(used, by_user(7, (apr_int64_t)who.id[0]), NOW, NOW);
+        }
+    }
+    assert_int_equal(longest_chain(guessed, &first), COLLIDING);
+    assert_in_range(longest_chain(used, &first), 1, 3);
+    free(guessed);
+    free(used);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_lower_limit_holds_from_the_next_one_on),
         cmocka_unit_test(holds_as_many_as_it_may),
         cmocka_unit_test(a_repair_keeps_all_and_moves_every_revision),
+        cmocka_unit_test(users_that_collide_under_one_seed_do_not_under_another),
     };
 
     return unit_run(tests);

@@ -579,6 +579,52 @@ static void a_held_lock_is_given_up_in_time(void **state)
 
 #define ring_test(fn) cmocka_unit_test_setup_teardown(fn, ring_up, ring_down)
 
+/* Where an org that comes to an empty ring gets its slot: the first of those it may live in */
+static size_t first_place(apr_int64_t org)
+{
+    size_t one = rt_ring_bytes(2, 0) - rt_ring_bytes(1, 0), at, end = rt_ring_bytes(SLOTS, 0) - 8;
+    char *block = malloc(rt_ring_bytes(SLOTS, DATA));
+    rt_ring *ring = rt_ring_init(block, SLOTS, DATA, 1, seed);
+    apr_uint64_t id;
+
+    assert_int_equal(add(ring, org, 1, &keep, &id), APR_SUCCESS);
+    for (at = end - SLOTS * one; at < end && memcmp(block + at, &org, sizeof(org)); at += one) {
+    }
+    assert_true(at < end);
+    free(block);
+    return (at - (end - SLOTS * one)) / one;
+}
+
+static apr_uint64_t slots_used(const rt_ring *ring)
+{
+    rt_ring_usage sum = { 0 };
+
+    rt_ring_use(ring, &sum);
+    return sum.slots_used;
+}
+
+/* B35: whoever knew one start's seed could have orgs take one another's slots, in one window; under
+ * another seed the same orgs are all over the ring */
+static void orgs_that_collide_under_one_seed_do_not_under_another(void **state)
+{
+    static const apr_uint64_t another[2] = { 33, 44 };
+    rt_ring *spread = rt_ring_init(malloc(rt_ring_bytes(SLOTS, DATA)), SLOTS, DATA, 1, another);
+    apr_int64_t org;
+    apr_uint64_t id;
+    int found = 0;
+
+    for (org = 1; found < 100; org++) {
+        if (first_place(org) == 7) {
+            found++;
+            assert_int_equal(add(*state, org, 1, &keep, &id), APR_SUCCESS);
+            assert_int_equal(add(spread, org, 1, &keep, &id), APR_SUCCESS);
+        }
+    }
+    assert_int_equal(slots_used(*state), 8);
+    assert_in_range(slots_used(spread), SLOTS * 3 / 4, SLOTS);
+    free(spread);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,7 +639,8 @@ int main(void)
         ring_test(what_is_given_back_is_a_gap_to_few_others),
         cmocka_unit_test(a_call_looks_at_some_slots_and_the_next_goes_on),
         cmocka_unit_test(a_death_at_any_store_of_giving_back_hides_nothing),
-        cmocka_unit_test(a_held_lock_is_given_up_in_time)
+        cmocka_unit_test(a_held_lock_is_given_up_in_time),
+        ring_test(orgs_that_collide_under_one_seed_do_not_under_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

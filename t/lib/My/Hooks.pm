@@ -9,6 +9,7 @@ package My::Hooks;
 #   $hooks->arm(7, 'KILL');       # the seventh crash point from now on strikes
 #   $hooks->struck;               # the pid that it struck, or 0
 #   $hooks->clock(3600);          # seconds
+#   $hooks->fix_seed(1);          # from the next start on, keyed hashes have a key that is known
 #   $hooks->layout(1);            # from the next reload on, shared memory has another layout
 
 use strict;
@@ -59,6 +60,7 @@ sub arm {
 sub disarm { return $_[0]->put(0, pack 'l', 0) }
 sub struck { return $_[0]->got(8) }
 sub clock  { return $_[0]->put(16, pack 'q', $_[1] * 1_000_000) }
+sub fix_seed { return $_[0]->put(12, pack 'l', $_[1]) }
 sub layout { return $_[0]->put(24, pack 'L', $_[1]) }
 
 1;
