@@ -31,10 +31,14 @@
  * whoever lost a claim can't end the next one's. begin() with the token of the running claim says
  * IDEMPOTENCY_NEW again: a call whose reply was lost may be repeated.
  *
- * mod_finance keeps its keys in the transaction of the write itself, so it implements no
- * idempotency_store: its begin and finish are statements between BEGIN and COMMIT, its lease is a
- * lock that ends with the transaction, and nothing is ever in doubt. Syntax of keys, fingerprints,
- * refusals and the marks of a replay are the same code (modules/rest/rest_idempotency.h).
+ * A store whose keys are in a database may put them into the transaction of the write itself: then
+ * key, answer and effect are there together or not at all, and nothing is ever in doubt. Such a
+ * store is `transactional`. Its caller opens the transaction, and says with claim->context, of the
+ * store's own type, which one it is; begin() is the first thing in it, finish() is its COMMIT, and
+ * release() and doubt() are its ROLLBACK. A claim ends with its transaction at the latest, so there
+ * is no lease, and its token is the transaction. The effect has to be in the transaction as well:
+ * mod_idempotency, which has no hand in what its handlers do, takes no such store. mod_finance
+ * writes through one, `dbd`.
  */
 #ifndef MOD_IDEMPOTENCY_H
 #define MOD_IDEMPOTENCY_H
@@ -45,7 +49,7 @@
 #include <apr_time.h>
 
 #define IDEMPOTENCY_STORE_GROUP   "orgscale-idempotency-store"
-#define IDEMPOTENCY_STORE_VERSION "0"
+#define IDEMPOTENCY_STORE_VERSION "1"
 
 #define IDEMPOTENCY_KEY_MAX         255
 #define IDEMPOTENCY_FINGERPRINT_LEN 32
@@ -70,6 +74,7 @@ typedef struct idempotency_claim {
     apr_interval_time_t lease;       /**< without renewal; a third of it passes between two */
     apr_interval_time_t ttl;         /**< of an answer, or of a doubt */
     apr_size_t answer_max;           /**< no answer is longer: a bounded store sets this aside */
+    void *context;                   /**< of a transactional store, for each call; else NULL */
     int retry;                       /**< 1: a key in doubt may run again … */
     apr_interval_time_t retry_pause; /**< … so long after its last begin(), 0: at once */
 } idempotency_claim;
@@ -84,7 +89,7 @@ typedef struct idempotency_found {
  * A store. Each call is made by a request's thread, or by mod_idempotency's own in each child; any
  * number at once. None may last past its deadline, a time of og_clock_mono() (CLOCK_MONOTONIC in
  * microseconds). What is not APR_SUCCESS from begin() refuses the request with 503: a store that
- * does not know lets nobody run. APR_ENOSPC says that it is full: a store never forgets a key
+ * does not know lets nobody run. A transactional store's deadline is its transaction's. APR_ENOSPC says that it is full: a store never forgets a key
  * before its ttl to make room.
  */
 typedef struct idempotency_store {
@@ -92,13 +97,17 @@ typedef struct idempotency_store {
      * is missing ("expected RedisServer"). May be NULL. */
     const char *(*ready)(void);
 
+    /** 1: keys are in the caller's transaction, see above. */
+    int transactional;
+
     apr_status_t (*begin)(const idempotency_claim *claim, apr_time_t deadline, apr_pool_t *p,
                           idempotency_found *found);
 
     /** Start the lease anew. NULL where leases end with their process alone. */
     apr_status_t (*renew)(const idempotency_claim *claim, apr_time_t deadline);
 
-    /** Keep the answer for claim->ttl. Only then is it sent. */
+    /** Keep the answer for claim->ttl. Only then is it sent. What is not APR_SUCCESS from a
+     * transactional store leaves open whether there was a COMMIT: who asks again is told. */
     apr_status_t (*finish)(const idempotency_claim *claim, const char *answer, apr_size_t len,
                            apr_time_t deadline);
 

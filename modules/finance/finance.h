@@ -8,6 +8,7 @@
 #include "mod_tenant.h"
 #include "og_json.h"
 #include "og_log.h"
+#include "rest_answer.h"
 #include "rest_idempotency.h"
 #include "rest_problem.h"
 #include "rest_route.h"
@@ -143,36 +144,29 @@ typedef struct finance_expense_input {
 int finance_expense_input_read(apr_pool_t *p, const json_t *body, apr_time_t now,
                                finance_expense_input *input, rest_problem *problem);
 
-/* finance_idempotency.c: the dbd store of http-semantics.md 8, a row in the write's transaction */
+/* finance_idempotency.c: the store "dbd" of mod_idempotency.h, rows in the write's transaction */
 
-/* An answer that can be stored and replayed, byte for byte. */
-typedef struct finance_answer {
-    int status;
-    const char *type;     /* Content-Type */
-    const char *location; /* or NULL */
-    const char *body;
-    apr_int64_t entity;   /* id of what was made, 0: none */
-} finance_answer;
+#define FINANCE_KEY_TTL apr_time_from_sec(86400)
 
-typedef struct finance_idempotency {
-    const char *key;
-    unsigned char fingerprint[IDEMPOTENCY_FINGERPRINT_LEN];
-} finance_idempotency;
+/* Statements that travel with the store's own, at most: a row and its effects */
+#define FINANCE_WITH_MAX (FINANCE_EFFECT_STMTS + 1)
 
-/* The two statements that claim the key, to be run first in the transaction. */
-#define FINANCE_CLAIM_STMTS 2
-void finance_idempotency_claim(const finance_call *call, const finance_idempotency *idem,
-                               rest_tx_stmt stmts[FINANCE_CLAIM_STMTS]);
+/* What claim->context is to the store. Each call makes one round trip, and takes along what is to
+ * be done behind the claim (begin), or in front of the COMMIT (finish). */
+typedef struct finance_keeping {
+    const finance_call *call;
+    rest_tx *tx;
+    const rest_tx_stmt *with;
+    int count;             /* of them */
+    const PGresult **res;  /* theirs, in order */
+    apr_int64_t entity;    /* finish: id of what was made, 0: none */
+    rest_db_status status; /* of a call that failed; REST_DB_OK: the database said nonsense, and … */
+    rest_problem problem;  /* … this is the answer */
+    int running;           /* the store's: begin() said IDEMPOTENCY_NEW */
+} finance_keeping;
 
-/* What their results say: 1 and *verdict, with IDEMPOTENCY_DONE its answer; or 0 and *problem. */
-int finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
-                                const PGresult *const res[FINANCE_CLAIM_STMTS],
-                                idempotency_verdict *verdict, finance_answer *answer,
-                                rest_problem *problem);
-
-/* The statement that stores the answer in the transaction. */
-void finance_idempotency_record(const finance_call *call, const finance_idempotency *idem,
-                                const finance_answer *answer, rest_tx_stmt *stmt);
+extern const idempotency_store finance_keys;
+void finance_idempotency_register(apr_pool_t *p);
 
 /* finance_effects.c: what a write leaves besides the change, and what follows its commit */
 

@@ -25,26 +25,29 @@ enum { NEW_ID, PROPERTY_NAME, BUSINESS_DATE, USER_NAME, NOW };
 
 typedef struct creation {
     finance_call *call;
-    finance_idempotency idem;
+    idempotency_claim claim;
+    finance_keeping keeping; /* its context */
     finance_expense_input input;
-    int valid;            /* the body is an expense; else: */
-    rest_problem refused; /* what it is instead */
-    finance_answer answer;
+    int valid;               /* the body is an expense; else: */
+    rest_problem refused;    /* what it is instead */
+    rest_answer answer;
     int replayed;
 } creation;
 
 static int send_answer(const creation *c)
 {
     request_rec *r = c->call->r;
+    const char *location = apr_table_get(c->answer.fields, "Location");
 
-    if (c->answer.location) {
-        apr_table_set(r->headers_out, "Location", c->answer.location);
+    if (location) {
+        apr_table_setn(r->headers_out, "Location", location);
     }
     if (c->replayed) {
         rest_idempotency_replayed(r);
     }
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-    return rest_reply(r, c->answer.status, c->answer.type, c->answer.body, strlen(c->answer.body));
+    return rest_reply(r, c->answer.status, apr_table_get(c->answer.fields, "Content-Type"),
+                      c->answer.body, c->answer.body_len);
 }
 
 static void context_stmt(const creation *c, rest_tx_stmt *stmt)
@@ -143,50 +146,64 @@ static void insert_stmt(const creation *c, const PGresult *context, rest_tx_stmt
     stmt->values = values;
 }
 
-/* Stored with the key, and nothing else: a refusal that the same request will get again. */
-static rest_db_status refuse(creation *c, rest_tx *tx, const rest_problem *problem)
+static void make_answer(creation *c, int status, const char *type, const char *body)
 {
-    const PGresult *res;
-    rest_tx_stmt stmt;
+    c->answer.status = status;
+    c->answer.fields = apr_table_make(c->call->r->pool, 2);
+    apr_table_setn(c->answer.fields, "Content-Type", type);
+    c->answer.body = body;
+    c->answer.body_len = strlen(body);
+}
 
-    c->answer.status = problem->status;
-    c->answer.type = "application/problem+json";
-    c->answer.body = rest_problem_json(c->call->r, problem);
-    finance_idempotency_record(c->call, &c->idem, &c->answer, &stmt);
-    return rest_tx_finish(tx, &stmt, 1, &res);
+/* These statements, the answer, commit. */
+static rest_db_status finish(creation *c, const rest_tx_stmt *stmts, int n, const PGresult **res)
+{
+    const char *bytes = rest_answer_write(c->call->r->pool, &c->answer);
+
+    c->keeping.with = stmts;
+    c->keeping.count = n;
+    c->keeping.res = res;
+    c->keeping.status = REST_DB_ERROR;
+    return bytes && finance_keys.finish(&c->claim, bytes, rest_answer_size(&c->answer),
+                                        APR_INT64_MAX) == APR_SUCCESS
+               ? REST_DB_OK
+               : c->keeping.status;
+}
+
+/* Stored with the key, and nothing else: a refusal that the same request will get again. */
+static rest_db_status refuse(creation *c, const rest_problem *problem)
+{
+    make_answer(c, problem->status, "application/problem+json",
+                rest_problem_json(c->call->r, problem));
+    return finish(c, NULL, 0, NULL);
 }
 
 /* Row, effects, answer, commit; then the event is published. */
-static rest_db_status write_row(creation *c, rest_tx *tx, const PGresult *context,
-                                rest_problem *problem)
+static rest_db_status write_row(creation *c, const PGresult *context, rest_problem *problem)
 {
     apr_pool_t *p = c->call->r->pool;
     finance_effects effects = { "expense.created", "expense" };
-    rest_tx_stmt stmts[FINANCE_EFFECT_STMTS + 2];
-    const PGresult *res[FINANCE_EFFECT_STMTS + 2];
+    rest_tx_stmt stmts[FINANCE_EFFECT_STMTS + 1];
+    const PGresult *res[FINANCE_EFFECT_STMTS + 1];
+    const char *wrong, *json = row_json(c, context, &wrong);
     rest_db_status status;
-    const char *wrong;
 
-    c->answer.status = HTTP_CREATED;
-    c->answer.type = "application/json";
-    c->answer.body = row_json(c, context, &wrong);
-    if (wrong) {
+    if (!json) {
         finance_db_untrue(c->call, wrong, problem);
         return REST_DB_OK;
     }
-    c->answer.entity = apr_atoi64(finance_text(context, 0, NEW_ID));
-    c->answer.location =
-        apr_psprintf(p, "/v1/finance/expenses/%" APR_INT64_T_FMT, c->answer.entity);
-    effects.id = c->answer.entity;
+    make_answer(c, HTTP_CREATED, "application/json", json);
+    effects.id = c->keeping.entity = apr_atoi64(finance_text(context, 0, NEW_ID));
     effects.property = c->input.property;
     effects.date = finance_field(context, 0, BUSINESS_DATE);
-    effects.data = c->answer.body;
+    effects.data = json;
+    apr_table_setn(c->answer.fields, "Location",
+                   apr_psprintf(p, "/v1/finance/expenses/%" APR_INT64_T_FMT, effects.id));
     if (!finance_effects_stmts(c->call, &effects, stmts)) {
         return REST_DB_ERROR;
     }
     insert_stmt(c, context, &stmts[FINANCE_EFFECT_STMTS]);
-    finance_idempotency_record(c->call, &c->idem, &c->answer, &stmts[FINANCE_EFFECT_STMTS + 1]);
-    status = rest_tx_finish(tx, stmts, FINANCE_EFFECT_STMTS + 2, res);
+    status = finish(c, stmts, FINANCE_EFFECT_STMTS + 1, res);
     if (status == REST_DB_OK) {
         finance_effects_committed(c->call, &effects, res[0]);
     }
@@ -194,17 +211,16 @@ static rest_db_status write_row(creation *c, rest_tx *tx, const PGresult *contex
 }
 
 /* A fresh key: what its request deserves. 0 from *problem->status: c->answer is the answer. */
-static rest_db_status decide(creation *c, rest_tx *tx, const PGresult *context,
-                             rest_problem *problem)
+static rest_db_status decide(creation *c, const PGresult *context, rest_problem *problem)
 {
     rest_problem absent;
 
     if (!c->valid) {
-        return refuse(c, tx, &c->refused);
+        return refuse(c, &c->refused);
     }
     if (!PQntuples(context)) {
         finance_access_problem(FINANCE_ABSENT, "There is no such property.", &absent);
-        return refuse(c, tx, &absent);
+        return refuse(c, &absent);
     }
     /* 403 is not stored: a grant may come, and the same key may then succeed */
     if (!tenant_granted(c->call->caller, c->input.property)) {
@@ -217,39 +233,68 @@ static rest_db_status decide(creation *c, rest_tx *tx, const PGresult *context,
         problem->detail = "The caller is not a user of this organisation.";
         return REST_DB_OK;
     }
-    return write_row(c, tx, context, problem);
+    return write_row(c, context, problem);
 }
 
-/* One transaction. On REST_DB_OK *problem or, when its status is 0, c->answer is to be sent. */
-static rest_db_status attempt(creation *c, rest_tx **tx, rest_problem *problem)
+/* What the key says. On REST_DB_OK *problem or, when its status is 0, c->answer is to be sent. */
+static rest_db_status heed(creation *c, const idempotency_found *found, const PGresult *context,
+                           rest_problem *problem)
 {
-    rest_tx_stmt stmts[FINANCE_CLAIM_STMTS + 1];
-    const PGresult *res[FINANCE_CLAIM_STMTS + 1];
-    rest_db_status status = finance_db_begin(c->call, 0, tx);
-    idempotency_verdict verdict = IDEMPOTENCY_REUSED;
+    rest_db_status status = REST_DB_OK;
 
-    if (status != REST_DB_OK) {
+    c->replayed = found->verdict == IDEMPOTENCY_DONE;
+    if (found->verdict == IDEMPOTENCY_NEW) {
+        status = decide(c, context, problem);
+        if (problem->status) {
+            finance_keys.release(&c->claim, APR_INT64_MAX);
+        }
         return status;
     }
-    finance_idempotency_claim(c->call, &c->idem, stmts);
-    context_stmt(c, &stmts[FINANCE_CLAIM_STMTS]);
-    status = rest_tx_batch(*tx, stmts, FINANCE_CLAIM_STMTS + 1, res);
-    if (status != REST_DB_OK) {
-        return status;
+    if (!c->replayed) {
+        rest_idempotency_refusal(found->verdict, problem);
     }
-    if (finance_idempotency_claimed(c->call, &c->idem, res, &verdict, &c->answer, problem)) {
-        if (verdict == IDEMPOTENCY_NEW) {
-            status = decide(c, *tx, res[FINANCE_CLAIM_STMTS], problem);
-        }
-        else if (verdict != IDEMPOTENCY_DONE) {
-            rest_idempotency_refusal(verdict, problem);
-        }
+    else if (!rest_answer_read(c->call->r->pool, found->answer, found->answer_len, &c->answer)) {
+        finance_db_untrue(c->call, "a stored answer", problem);
     }
-    c->replayed = verdict == IDEMPOTENCY_DONE;
-    if (verdict != IDEMPOTENCY_NEW || problem->status) {
-        rest_tx_rollback(*tx);
-    }
+    rest_tx_rollback(c->keeping.tx);
     return status;
+}
+
+/* One transaction. */
+static rest_db_status attempt(creation *c, rest_problem *problem)
+{
+    finance_keeping fresh = { c->call };
+    const PGresult *context = NULL;
+    idempotency_found found = { IDEMPOTENCY_REUSED };
+    rest_tx_stmt stmt;
+    rest_db_status status = finance_db_begin(c->call, 0, &fresh.tx);
+
+    c->keeping = fresh;
+    if (status != REST_DB_OK) {
+        return status;
+    }
+    context_stmt(c, &stmt);
+    c->keeping.with = &stmt;
+    c->keeping.count = 1;
+    c->keeping.res = &context;
+    if (finance_keys.begin(&c->claim, APR_INT64_MAX, c->call->r->pool, &found) == APR_SUCCESS) {
+        return heed(c, &found, context, problem);
+    }
+    if (c->keeping.status == REST_DB_OK) {
+        *problem = c->keeping.problem;
+        rest_tx_rollback(c->keeping.tx);
+    }
+    return c->keeping.status;
+}
+
+static void claim_for(creation *c, const char *key)
+{
+    c->claim.org = c->call->caller->org;
+    c->claim.user = c->call->caller->user;
+    c->claim.key = key;
+    c->claim.ttl = FINANCE_KEY_TTL;
+    c->claim.answer_max = BODY_MAX;
+    c->claim.context = &c->keeping;
 }
 
 /* Key, query and body, before any connection is borrowed. 1, or 0 and *problem. */
@@ -258,14 +303,14 @@ static int read_request(creation *c, rest_problem *problem)
     APR_OPTIONAL_FN_TYPE(tenant_max_body) *max = APR_RETRIEVE_OPTIONAL_FN(tenant_max_body);
     request_rec *r = c->call->r;
     static const char *const names[] = { NULL };
-    const char *body, *why = NULL;
+    const char *body, *why = NULL, *key = rest_idempotency_key(r, problem);
     apr_size_t len;
     json_t *json;
 
-    c->idem.key = rest_idempotency_key(r, problem);
-    if (!c->idem.key) {
+    if (!key) {
         return 0;
     }
+    claim_for(c, key);
     problem->status = HTTP_BAD_REQUEST;
     problem->code = "invalid_request";
     if (rest_query_unknown(c->call->query, names)) {
@@ -283,7 +328,7 @@ static int read_request(creation *c, rest_problem *problem)
         return 0;
     }
     if (!rest_idempotency_fingerprint(r, c->call->match.route->pattern, body, len,
-                                      c->idem.fingerprint, problem)) {
+                                      c->claim.fingerprint, problem)) {
         return 0;
     }
     c->valid = finance_expense_input_read(r->pool, json, og_clock_wall(), &c->input, &c->refused);
@@ -295,7 +340,6 @@ int finance_expense_create(finance_call *call)
     creation c = { call };
     rest_problem problem = { 0 };
     rest_db_status status;
-    rest_tx *tx = NULL;
     int try = 0;
 
     if (!read_request(&c, &problem)) {
@@ -303,10 +347,10 @@ int finance_expense_create(finance_call *call)
     }
     do {
         memset(&problem, 0, sizeof(problem));
-        status = attempt(&c, &tx, &problem);
+        status = attempt(&c, &problem);
     } while (status == REST_DB_RETRY && ++try < TRIES);
     if (status != REST_DB_OK) {
-        return finance_db_problem(call, status, tx);
+        return finance_db_problem(call, status, c.keeping.tx);
     }
     return problem.status ? rest_problem_send(call->r, &problem) : send_answer(&c);
 }

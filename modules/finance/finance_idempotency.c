@@ -1,30 +1,42 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The dbd store (http-semantics.md 8, decisions.md 9, 22): the answer is a row in the write's own
- * transaction, so a crash at any point leaves both or neither. It is what mod_idempotency.h calls
- * the transactional variant of a store: claim is begin, record is finish, ROLLBACK is release.
+/* The store "dbd" (http-semantics.md 8, decisions.md 9, 22), a transactional one of
+ * mod_idempotency.h: the answer is a row in the write's own transaction, so a crash at any point
+ * leaves both or neither.
  *
  * A key is held by a transaction-level advisory lock from the first statement on: a second request
  * with it is told so at once rather than made to wait on a row lock. The look-up is a statement of
  * its own behind the lock: READ COMMITTED gives it a snapshot that sees what the last holder
- * committed. A key lives 24 h; an older row is as good as none and is overwritten. */
+ * committed. A row that is past its time is as good as none and is overwritten. The write's own
+ * statements travel in the same two round trips. */
 #include "finance.h"
 
 #include "og_json.h"
 #include "og_mac.h"
 #include "rest_key.h"
 
+#include <ap_provider.h>
 #include <apr_strings.h>
 
-void finance_idempotency_claim(const finance_call *call, const finance_idempotency *idem,
-                               rest_tx_stmt stmts[FINANCE_CLAIM_STMTS])
-{
-    apr_pool_t *p = call->r->pool;
-    const char **values = apr_palloc(p, 3 * sizeof(*values));
+/* Statements that claim a key */
+#define CLAIM 2
 
-    values[0] = finance_int(p, call->caller->org);
-    values[1] = finance_int(p, call->caller->user);
-    values[2] = idem->key;
+/* The columns of the row that an answer is */
+typedef struct columns {
+    int status;
+    const char *type;     /* Content-Type */
+    const char *location; /* or NULL */
+    const char *body;
+} columns;
+
+static void claim_stmts(const idempotency_claim *claim, apr_pool_t *p, rest_tx_stmt stmts[CLAIM])
+{
+    const char **values = apr_palloc(p, 4 * sizeof(*values));
+
+    values[0] = finance_int(p, claim->org);
+    values[1] = finance_int(p, claim->user);
+    values[2] = claim->key;
+    values[3] = finance_int(p, claim->ttl);
     /* digits first and a key without spaces: the joined text is unambiguous */
     stmts[0].sql = "SELECT pg_try_advisory_xact_lock(hashtextextended("
                    "'idempotency ' || $1::text || ' ' || $2::text || ' ' || $3::text, 0))";
@@ -33,90 +45,145 @@ void finance_idempotency_claim(const finance_call *call, const finance_idempoten
     stmts[1].sql = "SELECT encode(fingerprint, 'hex'), status, content_type, location, body"
                    " FROM idempotency_keys"
                    " WHERE org_id = $1::bigint AND user_id = $2::bigint AND key = $3"
-                   " AND created_at > now() - interval '24 hours'";
-    stmts[1].count = 3;
+                   " AND created_at > now() - $4::bigint * interval '1 microsecond'";
+    stmts[1].count = 4;
     stmts[1].values = values;
 }
 
 /* Whether an answer that was stored is one that we send: its status and type, a path of ours, JSON.
  * The row is as good as those who may write to the table. */
-static int is_answer(apr_pool_t *p, const finance_answer *answer)
+static int is_answer(apr_pool_t *p, const columns *row)
 {
-    int success = answer->status == HTTP_OK || answer->status == HTTP_CREATED;
+    int success = row->status == HTTP_OK || row->status == HTTP_CREATED;
     const char *type = success ? "application/json" : "application/problem+json";
 
-    return (success || (answer->status >= 400 && rest_idempotency_kept(answer->status)))
-           && !strcmp(answer->type, type)
-           && (!answer->location
-               || (!strncmp(answer->location, "/v1/", 4) && rest_key_valid(answer->location)))
-           && og_json_load(p, answer->body, strlen(answer->body), NULL);
+    return (success || (row->status >= 400 && rest_idempotency_kept(row->status)))
+           && !strcmp(row->type, type)
+           && (!row->location
+               || (!strncmp(row->location, "/v1/", 4) && rest_key_valid(row->location)))
+           && og_json_load(p, row->body, strlen(row->body), NULL);
 }
 
-/* The answer in a row of the store. 1, or 0 when it is none that we can have stored. */
-static int read_answer(const finance_call *call, const PGresult *stored, finance_answer *answer)
+/* The answer in a row of the table. 1, or 0 when it is none that we can have stored. */
+static int read_answer(apr_pool_t *p, const PGresult *stored, idempotency_found *found)
 {
+    rest_answer answer = { 0 };
     apr_int64_t status;
+    columns row;
 
     if (!finance_number(stored, 0, 1, 599, &status)) {
         return 0;
     }
-    answer->status = (int)status;
-    answer->type = finance_text(stored, 0, 2);
-    answer->location = finance_field(stored, 0, 3);
-    answer->body = finance_text(stored, 0, 4);
-    return is_answer(call->r->pool, answer);
+    row.status = answer.status = (int)status;
+    row.type = finance_text(stored, 0, 2);
+    row.location = finance_field(stored, 0, 3);
+    row.body = answer.body = finance_text(stored, 0, 4);
+    if (!is_answer(p, &row)) {
+        return 0;
+    }
+    answer.body_len = strlen(answer.body);
+    answer.fields = apr_table_make(p, 2);
+    apr_table_setn(answer.fields, "Content-Type", row.type);
+    if (row.location) {
+        apr_table_setn(answer.fields, "Location", row.location);
+    }
+    found->answer = rest_answer_write(p, &answer);
+    found->answer_len = rest_answer_size(&answer);
+    return found->answer != NULL;
 }
 
-int finance_idempotency_claimed(const finance_call *call, const finance_idempotency *idem,
-                                const PGresult *const res[FINANCE_CLAIM_STMTS],
-                                idempotency_verdict *verdict, finance_answer *answer,
-                                rest_problem *problem)
+/* What the results of claim_stmts() say. NULL, or what of them can't be true. */
+static const char *tell(const idempotency_claim *claim, apr_pool_t *p,
+                        const PGresult *const res[CLAIM], idempotency_found *found)
 {
     char fingerprint[2 * IDEMPOTENCY_FINGERPRINT_LEN + 1];
     const char *locked = finance_field(res[0], 0, 0);
 
-    og_hex(fingerprint, idem->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
+    og_hex(fingerprint, claim->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
     if (!locked) {
-        finance_db_untrue(call, "a lock", problem);
-        return 0;
+        return "a lock";
     }
     if (strcmp(locked, "t") != 0) {
-        *verdict = IDEMPOTENCY_RUNNING;
+        found->verdict = IDEMPOTENCY_RUNNING;
     }
     else if (!PQntuples(res[1])) {
-        *verdict = IDEMPOTENCY_NEW;
+        found->verdict = IDEMPOTENCY_NEW;
     }
     else if (strcmp(finance_text(res[1], 0, 0), fingerprint) != 0) {
-        *verdict = IDEMPOTENCY_REUSED;
+        found->verdict = IDEMPOTENCY_REUSED;
     }
-    else if (read_answer(call, res[1], answer)) {
-        *verdict = IDEMPOTENCY_DONE;
+    else if (read_answer(p, res[1], found)) {
+        found->verdict = IDEMPOTENCY_DONE;
     }
     else {
-        finance_db_untrue(call, "a stored answer", problem);
-        return 0;
+        return "a stored answer";
     }
-    return 1;
+    return NULL;
 }
 
-void finance_idempotency_record(const finance_call *call, const finance_idempotency *idem,
-                                const finance_answer *answer, rest_tx_stmt *stmt)
+/* What travels along, and what became of it. */
+
+static void take_along(const finance_keeping *keeping, rest_tx_stmt *stmts)
 {
-    apr_pool_t *p = call->r->pool;
-    const char **values = apr_palloc(p, 9 * sizeof(*values));
+    int i;
+
+    for (i = 0; i < keeping->count; i++) {
+        stmts[i] = keeping->with[i];
+    }
+}
+
+static void hand_over(const finance_keeping *keeping, const PGresult *const *res)
+{
+    int i;
+
+    for (i = 0; i < keeping->count; i++) {
+        keeping->res[i] = res[i];
+    }
+}
+
+static apr_status_t begin(const idempotency_claim *claim, apr_time_t deadline, apr_pool_t *p,
+                          idempotency_found *found)
+{
+    finance_keeping *keeping = claim->context;
+    rest_tx_stmt stmts[CLAIM + FINANCE_WITH_MAX];
+    const PGresult *res[CLAIM + FINANCE_WITH_MAX];
+    const char *untrue;
+
+    claim_stmts(claim, p, stmts);
+    take_along(keeping, stmts + CLAIM);
+    keeping->status = rest_tx_batch(keeping->tx, stmts, CLAIM + keeping->count, res);
+    if (keeping->status != REST_DB_OK) {
+        return APR_EGENERAL;
+    }
+    hand_over(keeping, res + CLAIM);
+    untrue = tell(claim, p, res, found);
+    if (untrue) {
+        finance_db_untrue(keeping->call, untrue, &keeping->problem);
+        return APR_EGENERAL;
+    }
+    keeping->running = found->verdict == IDEMPOTENCY_NEW;
+    return APR_SUCCESS;
+}
+
+static void record_stmt(const idempotency_claim *claim, apr_pool_t *p, const rest_answer *answer,
+                        rest_tx_stmt *stmt)
+{
+    const finance_keeping *keeping = claim->context;
+    const char **values = apr_palloc(p, 10 * sizeof(*values));
     char *fingerprint = apr_palloc(p, 2 + 2 * IDEMPOTENCY_FINGERPRINT_LEN + 1);
 
     memcpy(fingerprint, "\\x", 2); /* a bytea */
-    og_hex(fingerprint + 2, idem->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
-    values[0] = finance_int(p, call->caller->org);
-    values[1] = finance_int(p, call->caller->user);
-    values[2] = idem->key;
+    og_hex(fingerprint + 2, claim->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
+    values[0] = finance_int(p, claim->org);
+    values[1] = finance_int(p, claim->user);
+    values[2] = claim->key;
     values[3] = fingerprint;
     values[4] = finance_int(p, answer->status);
-    values[5] = answer->type;
-    values[6] = answer->location;
-    values[7] = answer->body;
-    values[8] = answer->entity ? finance_int(p, answer->entity) : NULL;
+    values[5] = apr_table_get(answer->fields, "Content-Type");
+    values[6] = apr_table_get(answer->fields, "Location");
+    values[7] = apr_pstrmemdup(p, answer->body, answer->body_len);
+    values[8] = keeping->entity ? finance_int(p, keeping->entity) : NULL;
+    values[9] = finance_int(p, claim->ttl);
     stmt->sql =
         "INSERT INTO idempotency_keys AS old (org_id, user_id, key, fingerprint, status,"
         " content_type, location, body, entity_id) VALUES ($1::bigint, $2::bigint, $3,"
@@ -125,7 +192,54 @@ void finance_idempotency_record(const finance_call *call, const finance_idempote
         " status = EXCLUDED.status, content_type = EXCLUDED.content_type,"
         " location = EXCLUDED.location, body = EXCLUDED.body,"
         " entity_id = EXCLUDED.entity_id, created_at = now()"
-        " WHERE old.created_at <= now() - interval '24 hours'";
-    stmt->count = 9;
+        " WHERE old.created_at <= now() - $10::bigint * interval '1 microsecond'";
+    stmt->count = 10;
     stmt->values = values;
+}
+
+static apr_status_t finish(const idempotency_claim *claim, const char *bytes, apr_size_t len,
+                           apr_time_t deadline)
+{
+    finance_keeping *keeping = claim->context;
+    apr_pool_t *p = keeping->call->r->pool;
+    rest_tx_stmt stmts[FINANCE_WITH_MAX + 1];
+    const PGresult *res[FINANCE_WITH_MAX + 1];
+    rest_answer answer;
+
+    if (!keeping->running) {
+        return APR_NOTFOUND;
+    }
+    if (!rest_answer_read(p, bytes, len, &answer)) {
+        return APR_EINVAL;
+    }
+    keeping->running = 0;
+    take_along(keeping, stmts);
+    record_stmt(claim, p, &answer, &stmts[keeping->count]);
+    keeping->status = rest_tx_finish(keeping->tx, stmts, keeping->count + 1, res);
+    if (keeping->status != REST_DB_OK) {
+        return APR_EGENERAL;
+    }
+    hand_over(keeping, res);
+    return APR_SUCCESS;
+}
+
+static apr_status_t release(const idempotency_claim *claim, apr_time_t deadline)
+{
+    finance_keeping *keeping = claim->context;
+
+    if (!keeping->running) {
+        return APR_NOTFOUND;
+    }
+    keeping->running = 0;
+    rest_tx_rollback(keeping->tx);
+    return APR_SUCCESS;
+}
+
+/* A transaction that is rolled back had no effect: there is nothing to doubt. */
+const idempotency_store finance_keys = { NULL, 1, begin, NULL, finish, release, release, NULL };
+
+void finance_idempotency_register(apr_pool_t *p)
+{
+    ap_register_provider(p, IDEMPOTENCY_STORE_GROUP, "dbd", IDEMPOTENCY_STORE_VERSION,
+                         &finance_keys);
 }

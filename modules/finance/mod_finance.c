@@ -10,6 +10,7 @@ static void hooks(apr_pool_t *p)
     finance_config_register(p);
     finance_watchdog_register(p);
     finance_db_register(p);
+    finance_idempotency_register(p);
     finance_effects_register(p);
     finance_tags_register(p);
     finance_relay_register(p);

@@ -10,7 +10,7 @@
  * body. */
 #include "idem.h"
 
-#include "idem_answer.h"
+#include "rest_answer.h"
 #include "rest_idempotency.h"
 
 #include <apr_strings.h>
@@ -28,14 +28,14 @@ static ap_filter_rec_t *filter, *error_filter;
 
 static int add_field(void *fields, const char *name, const char *value)
 {
-    if (idem_answer_keeps(name)) {
+    if (rest_answer_keeps(name)) {
         apr_table_addn(fields, name, value);
     }
     return 1;
 }
 
 /* What of the head is kept. Fields that Connection names are hop-by-hop as well. */
-static void take_head(request_rec *r, idem_answer *answer)
+static void take_head(request_rec *r, rest_answer *answer)
 {
     const char *named = apr_table_get(r->headers_out, "Connection");
     apr_table_t *all = apr_table_overlay(r->pool, r->err_headers_out, r->headers_out);
@@ -72,19 +72,19 @@ static int is_doubtful(int status)
 static void keep(request_rec *r, const capture *held, int no_body)
 {
     idem_request *own = held->own;
-    idem_answer answer = { 0 };
+    rest_answer answer = { 0 };
     const char *bytes;
 
     take_head(r, &answer);
     answer.body = held->body->elts;
     answer.body_len = (apr_size_t)held->body->nelts;
-    answer.no_body = no_body || idem_answer_size(&answer) > own->claim.answer_max;
-    if (answer.no_body && idem_answer_size(&answer) > own->claim.answer_max) {
+    answer.no_body = no_body || rest_answer_size(&answer) > own->claim.answer_max;
+    if (answer.no_body && rest_answer_size(&answer) > own->claim.answer_max) {
         apr_table_clear(answer.fields);
     }
-    bytes = idem_answer_write(r->pool, &answer);
+    bytes = rest_answer_write(r->pool, &answer);
     if (bytes) {
-        idem_store_finish(r, own, bytes, idem_answer_size(&answer));
+        idem_store_finish(r, own, bytes, rest_answer_size(&answer));
     }
     else { /* fields that no line can hold: the server refuses to send them as well */
         idem_store_doubt(r, own);
@@ -234,10 +234,10 @@ static int replay(request_rec *r, const idempotency_found *found)
         NULL, 0
     };
     apr_bucket_brigade *bb;
-    idem_answer answer;
+    rest_answer answer;
     rest_problem problem;
 
-    if (!idem_answer_read(r->pool, found->answer, found->answer_len, &answer)
+    if (!rest_answer_read(r->pool, found->answer, found->answer_len, &answer)
         || !is_kept(answer.status)) {
         idem_store_untrue(r, &problem);
         return rest_problem_send(r, &problem);

@@ -25,6 +25,10 @@ static const char *missing(void)
     if (!store) {
         return "expected shm, or the LoadModule of who provides it";
     }
+    if (store->transactional) {
+        return "expected a store of keys alone, such as shm: this one has them in the transactions "
+               "of a handler that writes through it";
+    }
     return store->ready ? store->ready() : NULL;
 }
 

@@ -287,7 +287,7 @@ static void tidy(apr_time_t deadline)
 
 void idem_store_shm_register(apr_pool_t *p)
 {
-    static const idempotency_store store = { NULL, begin, NULL, finish, doubt, release, tidy };
+    static const idempotency_store store = { NULL, 0, begin, NULL, finish, doubt, release, tidy };
 
     ap_register_provider(p, IDEMPOTENCY_STORE_GROUP, "shm", IDEMPOTENCY_STORE_VERSION, &store);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_LAST);

@@ -229,5 +229,5 @@ static apr_status_t release(const idempotency_claim *claim, apr_time_t deadline)
     return prepare(&own, claim) ? run(&release_script, &own, deadline) : APR_EINVAL;
 }
 
-const idempotency_store og_redis_idempotency = { NULL,   begin, renew, finish,
-                                                 doubt, release, NULL };
+const idempotency_store og_redis_idempotency = { NULL, 0, begin, renew, finish, doubt,
+                                                 release, NULL };

@@ -5,24 +5,24 @@
  * that fits their sizes. */
 #include "fuzz.h"
 
-#include "idem_answer.h"
+#include "rest_answer.h"
 
 static void check(const char *bytes, size_t size)
 {
     apr_pool_t *p = pool_of();
-    idem_answer answer;
+    rest_answer answer;
 
-    if (idem_answer_read(p, bytes, size, &answer)) {
+    if (rest_answer_read(p, bytes, size, &answer)) {
         const apr_array_header_t *all = apr_table_elts(answer.fields);
         const apr_table_entry_t *field = (const apr_table_entry_t *)all->elts;
-        char *again = idem_answer_write(p, &answer);
+        char *again = rest_answer_write(p, &answer);
         int i;
 
-        must(again && idem_answer_size(&answer) == size && !memcmp(again, bytes, size));
+        must(again && rest_answer_size(&answer) == size && !memcmp(again, bytes, size));
         must(answer.status >= 200 && answer.status <= 599);
         for (i = 0; i < all->nelts; i++) {
             must(*field[i].key && !strpbrk(field[i].key, " :\r\n"));
-            must(!strpbrk(field[i].val, "\r\n") && idem_answer_keeps(field[i].key));
+            must(!strpbrk(field[i].val, "\r\n") && rest_answer_keeps(field[i].key));
         }
     }
     apr_pool_destroy(p);

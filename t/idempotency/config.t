@@ -20,6 +20,7 @@ my @refused = (
     (map { ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur within/] } 'IdempotencyStore shm', 'IdempotencyMemory 8M'),
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/] } 'IdempotencyStore shm', 'IdempotencyMemory 8M'),
     ["Idempotency optional\nIdempotencyStore nowhere", qr/OG1205: IdempotencyStore nowhere: expected shm, or the LoadModule of who provides it/],
+    ["Idempotency optional\nIdempotencyStore dbd", qr/OG1205: IdempotencyStore dbd: expected a store of keys alone, such as shm/],
     ["<Location /x>\nIdempotency required\n</Location>\nIdempotencyStore \" \"", qr/OG1205: IdempotencyStore  : expected shm/],
     ["Idempotency optional\nIdempotencyMemory 8M\nIdempotencyMaxAnswer 200K",
      qr/OG1203: IdempotencyMaxAnswer: expected at most \d+ bytes for this IdempotencyMemory, not 204800/],

@@ -43,7 +43,7 @@ static void tidy(apr_time_t deadline)
     tidied++;
 }
 
-static const idempotency_store store = { NULL, NULL, renew, NULL, doubt, release, tidy };
+static const idempotency_store store = { NULL, 0, NULL, renew, NULL, doubt, release, tidy };
 
 /* Janitors outlive their pools, since threads of requests may end claims still: here they are kept */
 static idem_janitor *start(apr_pool_t *p)

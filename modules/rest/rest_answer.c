@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Answers as bytes, see idem_answer.h. */
-#include "idem_answer.h"
+/* Answers as bytes, see rest_answer.h. */
+#include "rest_answer.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -9,7 +9,7 @@
 
 #include "rest_fields.h"
 
-int idem_answer_keeps(const char *name)
+int rest_answer_keeps(const char *name)
 {
     static const char *const dropped[] = {
         REST_FIELDS_INTERNAL,
@@ -66,7 +66,7 @@ static apr_size_t get(const char *in, apr_size_t bytes)
     return value;
 }
 
-static apr_size_t fields_size(const idem_answer *answer)
+static apr_size_t fields_size(const rest_answer *answer)
 {
     const apr_array_header_t *all = apr_table_elts(answer->fields);
     const apr_table_entry_t *field = (const apr_table_entry_t *)all->elts;
@@ -79,26 +79,26 @@ static apr_size_t fields_size(const idem_answer *answer)
     return size;
 }
 
-apr_size_t idem_answer_size(const idem_answer *answer)
+apr_size_t rest_answer_size(const rest_answer *answer)
 {
     return IDEMPOTENCY_ANSWER_HEAD + fields_size(answer) + (answer->no_body ? 0 : answer->body_len);
 }
 
-static int is_answer(const idem_answer *answer)
+static int is_answer(const rest_answer *answer)
 {
     const apr_array_header_t *all = apr_table_elts(answer->fields);
     const apr_table_entry_t *field = (const apr_table_entry_t *)all->elts;
     int i;
 
     for (i = 0; i < all->nelts; i++) {
-        if (!is_name(field[i].key) || !is_value(field[i].val) || !idem_answer_keeps(field[i].key)) {
+        if (!is_name(field[i].key) || !is_value(field[i].val) || !rest_answer_keeps(field[i].key)) {
             return 0;
         }
     }
     return answer->status >= 200 && answer->status <= 599;
 }
 
-char *idem_answer_write(apr_pool_t *p, const idem_answer *answer)
+char *rest_answer_write(apr_pool_t *p, const rest_answer *answer)
 {
     const apr_array_header_t *all = apr_table_elts(answer->fields);
     const apr_table_entry_t *field = (const apr_table_entry_t *)all->elts;
@@ -154,7 +154,7 @@ static int read_fields(apr_pool_t *p, const char *at, apr_size_t left, apr_table
     return 1;
 }
 
-int idem_answer_read(apr_pool_t *p, const char *bytes, apr_size_t len, idem_answer *answer)
+int rest_answer_read(apr_pool_t *p, const char *bytes, apr_size_t len, rest_answer *answer)
 {
     apr_size_t fields, flags;
 
