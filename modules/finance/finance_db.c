@@ -47,9 +47,8 @@ static void child_init(apr_pool_t *p, server_rec *s)
 {
     const finance_server_conf *conf = finance_conf(s);
 
-    open_pool(&requests, conf->dsn,
-              conf->pool_max != OG_UNSET ? (int)conf->pool_max : POOL_MAX_DEFAULT,
-              conf->pool_wait != OG_UNSET ? conf->pool_wait : POOL_WAIT_DEFAULT, p, s);
+    open_pool(&requests, conf->dsn, (int)og_set_or(conf->pool_max, POOL_MAX_DEFAULT),
+              og_set_or(conf->pool_wait, POOL_WAIT_DEFAULT), p, s);
     open_pool(&jobs, conf->job_dsn, JOB_CONNECTIONS, JOB_DEADLINE, p, s);
 }
 
@@ -65,7 +64,7 @@ rest_db_status finance_db_begin(const finance_call *call, int read_only, rest_tx
     rest_tx_scope scope = { call->caller->org, call->caller->user, read_only, og_clock_mono() };
 
     *tx = NULL;
-    scope.deadline += conf->deadline != OG_UNSET ? conf->deadline : DEADLINE_DEFAULT;
+    scope.deadline += og_set_or(conf->deadline, DEADLINE_DEFAULT);
     return requests ? rest_tx_begin(call->r->pool, requests, &scope, tx) : REST_DB_DOWN;
 }
 

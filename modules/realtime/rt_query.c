@@ -85,7 +85,7 @@ int rt_query_read(request_rec *r, const tenant_identity *caller, rt_query *query
 {
     static const char *const names[] = { "cursor", "propertyId", "types", "wait",
                                          "limit",  "linger",     NULL };
-    apr_interval_time_t most = rt_dir(r)->poll_timeout;
+    apr_interval_time_t most = og_set_or(rt_dir(r)->poll_timeout, POLL_TIMEOUT);
     apr_int64_t wait = WAIT_MAX, linger = 0;
     const char *wrong, *properties, *types;
     apr_array_header_t *params;
@@ -118,8 +118,8 @@ int rt_query_read(request_rec *r, const tenant_identity *caller, rt_query *query
     }
     query->linger = apr_time_from_msec(linger);
     query->wait = apr_time_from_sec(wait);
-    if (query->wait > (most != OG_UNSET ? most : POLL_TIMEOUT)) {
-        query->wait = most != OG_UNSET ? most : POLL_TIMEOUT;
+    if (query->wait > most) {
+        query->wait = most;
     }
     properties = rest_query_get(params, "propertyId");
     return !properties || read_properties(r, caller, properties, query, problem);

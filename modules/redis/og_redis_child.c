@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 #include <http_main.h>
 
+#include "og_number.h"
 #include "og_redis_script.h"
 #include "og_redis_stores.h"
 
@@ -18,7 +19,7 @@
  * own, such as the janitor of idempotency keys. */
 static int connections(const og_redis_conf *conf)
 {
-    int wanted = conf->connections != OG_UNSET ? (int)conf->connections : CONNECTIONS_DEFAULT;
+    int wanted = (int)og_set_or(conf->connections, CONNECTIONS_DEFAULT);
     int threads = 0;
 
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 1) {
@@ -32,9 +33,8 @@ static void child_init(apr_pool_t *p, server_rec *s)
     const og_redis_conf *conf = og_redis_conf_of(s);
     og_redis_params params = { conf->servers, conf->server_count, conf->user, conf->password,
                                conf->password_len,
-                               conf->database != OG_UNSET ? (int)conf->database : 0,
-                               connections(conf),
-                               conf->timeout != OG_UNSET ? conf->timeout : TIMEOUT_DEFAULT,
+                               (int)og_set_or(conf->database, 0), connections(conf),
+                               og_set_or(conf->timeout, TIMEOUT_DEFAULT),
                                og_redis_counts_shared() };
     og_redis_link *link = NULL;
 

@@ -15,6 +15,8 @@
 #include <http_protocol.h>
 #include <http_request.h>
 
+#include "og_number.h"
+
 static const char *const default_headers[] = {
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-Modified-Since",
     "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "Realtime-Tab", "Traceparent"
@@ -205,8 +207,7 @@ static void say_preflight(request_rec *r, const tenant_dir_conf *conf)
         tenant_say(r, "Access-Control-Allow-Headers", headers);
     }
     tenant_say(r, "Access-Control-Max-Age",
-               apr_off_t_toa(r->pool, conf->cors_max_age != OG_UNSET ? conf->cors_max_age
-                                                                     : DEFAULT_MAX_AGE));
+               apr_off_t_toa(r->pool, og_set_or(conf->cors_max_age, DEFAULT_MAX_AGE)));
 }
 
 /* The whole list each time, not what this answer has of it: a 304 renews what a browser kept of the

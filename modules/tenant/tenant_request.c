@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 
 #include "og_b64url.h"
+#include "og_number.h"
 
 #define ID_BYTES 16
 #define ID_CHARS 22
@@ -57,7 +58,7 @@ apr_size_t tenant_max_body(const request_rec *r)
 {
     const tenant_dir_conf *conf = tenant_dir_get(r);
 
-    return conf->max_body != OG_UNSET ? (apr_size_t)conf->max_body : MAX_BODY;
+    return (apr_size_t)og_set_or(conf->max_body, MAX_BODY);
 }
 
 void tenant_request_register(apr_pool_t *p)

@@ -182,10 +182,8 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;
     }
-    limit = conf->revocations != OG_UNSET ? (apr_uint32_t)conf->revocations
-                                          : TENANT_REVOCATIONS_DEFAULT;
-    life = conf->revocation_life != OG_UNSET ? conf->revocation_life
-                                             : TENANT_REVOCATION_LIFE_DEFAULT;
+    limit = (apr_uint32_t)og_set_or(conf->revocations, TENANT_REVOCATIONS_DEFAULT);
+    life = og_set_or(conf->revocation_life, TENANT_REVOCATION_LIFE_DEFAULT);
     shared = (segment *)rest_retained_segment("orgscale-revocations", MAGIC, LAYOUT,
                                               TABLE_AT + tenant_revocations_bytes(), &is_new);
     if (!shared || (is_new && !fill())) {
