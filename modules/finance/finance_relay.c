@@ -137,12 +137,15 @@ static const char *publish_rows(apr_pool_t *p, const server_rec *s, const PGresu
 
 static void relay(apr_pool_t *p, const server_rec *s)
 {
+    /* a time that no event can have, an infinite one for instance, holds nobody up: 0 is now */
     static const rest_tx_stmt take[] = {
         { "SELECT pg_try_advisory_xact_lock(hashtextextended('orgscale event relay', 0))", 0,
           NULL },
         { "SELECT id, org_id, property_id, domain, type, event_id, coalesce_key, data,"
-          " (extract(epoch FROM created_at) * 1000)::bigint FROM event_outbox"
-          " WHERE published_at IS NULL AND created_at < now() - interval '" RELAY_AFTER "'"
+          " CASE WHEN created_at BETWEEN 'epoch' AND now()"
+          " THEN (extract(epoch FROM created_at) * 1000)::bigint ELSE 0 END FROM event_outbox"
+          " WHERE published_at IS NULL"
+          " AND (created_at < now() - interval '" RELAY_AFTER "' OR created_at = 'infinity')"
           " ORDER BY id LIMIT " BATCH,
           0, NULL }
     };

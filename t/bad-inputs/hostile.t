@@ -246,23 +246,30 @@ over('other settings', $mark);
 my $other = caller_of(org => ORG, user => PROPERTY + 1, role => 'manager', properties => [PROPERTY]);
 my $cursor = subscribe('a', $other, 'wait=0')->{cursor};
 my @left = (['EVIL1', q{'not JSON'}], ['EVIL2', q{'{"a":1},{"b":2}'}], ['EVIL3', q{''}], ['EVIL4', q{repeat('[', 60000)}],
-    ['EVIL5', q{'"' || repeat('x', 1048576) || '"'}], ['EVIL6', q{E'{"a":"\x01"}'}], ['GOOD1', q{'{"a":1}'}]);
+    ['EVIL5', q{'"' || repeat('x', 1048576) || '"'}], ['EVIL6', q{E'{"a":"\x01"}'}],
+    ['TIME1', q{'1'}, q{'-infinity'}], ['TIME2', q{'1'}, q{'infinity'}], ['TIME3', q{'1'}, q{'4713-01-01 00:00:00Z BC'}],
+    ['GOOD1', q{'{"a":1}'}]);
+my $now = time;
 for my $event (@left) {
-    my ($id, $data) = @$event;
+    my ($id, $data, $at) = @$event;
+    $at //= q{now() - interval '1 minute'};
     quick("INSERT INTO event_outbox (org_id, property_id, domain, type, event_id, data, created_at)
-         VALUES (@{[ORG]}, @{[PROPERTY]}, 'rt_a', 'expense.created', '$id', $data, now() - interval '1 minute')");
+         VALUES (@{[ORG]}, @{[PROPERTY]}, 'rt_a', 'expense.created', '$id', $data, $at)");
 }
 sql(q{INSERT INTO event_outbox (org_id, property_id, domain, type, event_id, data, created_at)
       VALUES (-5, 1, 'rt_a', 'x', 'EVIL7', '1', now() - interval '1 minute'), (9301, -1, 'rt_a', 'x', 'EVIL8', '1', now() - interval '1 minute'),
              (9301, 93011, E'rt_a\nx', 'x', 'EVIL9', '1', now() - interval '1 minute'), (9301, 93011, 'rt_a', E'x\r\ny', E'EVIL\r\n10', '1', now() - interval '1 minute')});
-my @ids;
+my (@ids, @times);
 wait_for(20, sub {
     my $got = subscribe('a', $other, "cursor=$cursor&wait=1");
     $cursor = $got->{cursor};
     push @ids, map { $_->{eventId} } @{ $got->{events} };
+    push @times, map { $_->{ts} / 1000 } grep { $_->{eventId} =~ /^TIME/ } @{ $got->{events} };
     return grep { $_ eq 'GOOD1' } @ids;
 });
-is_deeply [grep { !/^[0-9A-HJKMNP-TV-Z]{26}$/ } @ids], ['GOOD1'], 'of what is left in the outbox only an event is published';
+is_deeply [grep { !/^[0-9A-HJKMNP-TV-Z]{26}$/ } @ids], [qw(TIME1 TIME2 TIME3 GOOD1)],
+    'of what is left in the outbox only an event is published';
+is scalar(grep { $_ >= $now - 1 && $_ <= time + 1 } @times), 3, 'one of a time that none can have is of now';
 ok wait_for(20, sub { !quick("SELECT count(*) FROM event_outbox WHERE published_at IS NULL") }), 'and all is marked: none is tried for ever';
 is "@{[sort $httpd->children]}", "@children", 'no child died of it';
 
