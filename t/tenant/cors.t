@@ -66,8 +66,12 @@ Alias /cached $stage/t/tenant/docs
 Alias /off $stage/t/tenant/docs
 ErrorDocument 410 /public/page.html
 Redirect 410 /e410
+CacheSocache shmcb
 CacheQuickHandler off
-CacheDefaultExpire 60
+CacheHeader on
+CacheDefaultExpire 600
+# a file that has just been written is fresh for a moment only
+CacheMinExpire 600
 CacheIgnoreNoLastMod on
 <Location /cached>
     CacheEnable socache
@@ -256,6 +260,7 @@ is vary(Http::parse(exchange($port, "GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n
 # the cache is the same for all origins, and keeps nothing of one
 for my $origin ($app, 'http://localhost:5173', 'https://evil.test', $app) {
     my $got = request($port, 'GET /cached/page.html', Origin => $origin);
+    like $got->{header}{'x-cache'}, qr/^HIT\b/, 'a page of the cache';
     is $got->{header}{'access-control-allow-origin'}, $origin =~ /evil/ ? undef : $origin, "from the cache: $origin";
 }
 

@@ -69,13 +69,13 @@ my @rows = (
     [500, 'GET /backend/e500'],
     [503, 'GET /backend/e503'],
     [503, 'GET /nobackend'],
-    [200, 'GET /cached/page.html'],
-    [200, 'GET /cached/page.html'],
-    [200, 'GET /cached/page.html'],
-    [200, 'HEAD /cached/page.html'],
-    [304, 'GET /cached/page.html', 'If-None-Match' => '*'],
+    [404, 'GET /cached/nothing'],
     [501, 'FROB /page.html'],
 );
+
+# What mod_cache answers once it has stored it, whoever asked first
+my @cached = map { my $what = $_; ([200, "GET /cached/$what"], [200, "HEAD /cached/$what"], [200, "GET /cached/$what"],
+    [304, "GET /cached/$what", 'If-None-Match' => '*']) } qw(page.html leak.asis);
 
 # what, bytes: what HTTP/2 and a polite client cannot say
 my @raw = (
@@ -92,7 +92,7 @@ my @raw = (
 );
 
 my @protocols = (['HTTP/1.1', \&request], has_h2() ? ['h2c', \&h2] : ());
-plan tests => @protocols * 5 * @rows + 6 * @raw + @protocols * 11 + 7;
+plan tests => @protocols * (5 * @rows + 6 * @cached + 1) + 6 * @raw + @protocols * 11 + 7;
 
 sub clean {
     my ($what, $answer, $status) = @_;
@@ -109,6 +109,19 @@ for my $protocol (@protocols) {
         my ($status, $what, @fields) = @$_;
         clean("$name $what", $ask->($client, $what, @fields), $status);
     }
+}
+for my $protocol (@protocols) {
+    my ($name, $ask) = @$protocol;
+    my %id;
+    $ask->($client, $_->[1]) for @cached;
+    for (@cached) {
+        my ($status, $what, @fields) = @$_;
+        my $answer = $ask->($client, $what, @fields);
+        clean("$name $what from the cache", $answer, $status);
+        like $answer->{header}{'x-cache'}, qr/^HIT\b/, "$name $what: it is from there";
+        $id{ $answer->{header}{'x-request-id'} // '' }++;
+    }
+    is keys %id, @cached, "$name: each answer from the cache has an X-Request-Id of its own";
 }
 for (@raw) {
     my ($what, $bytes, $status) = @$_;
