@@ -89,8 +89,8 @@ typedef struct idempotency_found {
  * A store. Each call is made by a request's thread, or by mod_idempotency's own in each child; any
  * number at once. None may last past its deadline, a time of og_clock_mono() (CLOCK_MONOTONIC in
  * microseconds). What is not APR_SUCCESS from begin() refuses the request with 503: a store that
- * does not know lets nobody run. A transactional store's deadline is its transaction's. APR_ENOSPC says that it is full: a store never forgets a key
- * before its ttl to make room.
+ * does not know lets nobody run. A transactional store's deadline is its transaction's. APR_ENOSPC
+ * says that it is full: a store never forgets a key before its ttl to make room.
  */
 typedef struct idempotency_store {
     /** At each start and reload, once the configuration is read: NULL, or a sentence that says what
