@@ -11,6 +11,7 @@
 
 #include "edge_coding.h"
 #include "edge_family.h"
+#include "edge_selector.h"
 #include "mod_edge.h"
 #include "mod_purge.h"
 #include "mod_tenant.h"
@@ -33,6 +34,9 @@ typedef struct edge_dir_conf {
     int compress;               /* EdgeCompress */
     apr_int64_t compress_min;   /* EdgeCompressMinSize */
     apr_int64_t max_body;       /* EdgeMaxBody */
+    int fields;                 /* EdgeFields */
+    const char *envelope;       /* EdgeFieldsEnvelope; NULL: unset, "": lists have none */
+    apr_int64_t fields_max;     /* EdgeFieldsMaxBody */
     apr_array_header_t *tags;   /* EdgeTag: of ap_expr_info_t *; NULL: none */
     apr_array_header_t *purges; /* EdgePurge: likewise */
 } edge_dir_conf;
@@ -53,6 +57,12 @@ int edge_validates(const edge_dir_conf *conf);
 
 /* EdgeMaxBody, or its default. */
 apr_int64_t edge_max_body(const edge_dir_conf *conf);
+
+/* EdgeFieldsMaxBody, likewise. */
+apr_int64_t edge_fields_max(const edge_dir_conf *conf);
+
+/* EdgeFieldsEnvelope, likewise; NULL: lists have none. */
+const char *edge_envelope(const edge_dir_conf *conf);
 void edge_config_register(apr_pool_t *p);
 
 /* edge_check.c: what of mod_cache's and mod_tenant's configuration contradicts ours */
@@ -156,6 +166,25 @@ void edge_compress_register(apr_pool_t *p);
 void edge_forget_data(apr_bucket_brigade *bb);
 void edge_conditions_insert(request_rec *r);
 void edge_conditions_register(apr_pool_t *p);
+
+/* edge_fields.c: fields= and expand= of a request */
+
+/* pool: the client's request's */
+typedef struct edge_fields {
+    const edge_selection *selection;
+    const char *accept_encoding; /* the client's, while a backend is asked; NULL: it is in place */
+} edge_fields;
+
+/* Of the client's request, from fixups (APR_HOOK_MIDDLE) on; NULL: it asks for nothing in particular,
+ * or nobody looks. */
+edge_fields *edge_fields_of(const request_rec *r);
+
+/* What it asks for as a text that is equal where that is; NULL likewise. */
+const char *edge_fields_key(const request_rec *r);
+void edge_fields_register(apr_pool_t *p);
+
+/* edge_fields_filter.c: the filter that leaves the rest out */
+void edge_fields_filter_register(apr_pool_t *p);
 
 /* edge_face.c: Cache-Control, for mod_cache and for whoever is at the other end */
 void edge_face_insert(request_rec *r);

@@ -13,6 +13,7 @@
 #define MAX_BODY         (APR_INT64_C(1) << 20)
 #define MAX_BODY_MIN     APR_INT64_C(1024)
 #define MAX_BODY_MAX     (APR_INT64_C(64) << 20)
+#define ENVELOPE_MAX     64
 
 const edge_family edge_family_off = { "off", 0, 0, 0, 0, EDGE_SHARED_USER, 0, 1 };
 
@@ -27,6 +28,8 @@ void *edge_dir_create(apr_pool_t *p, char *dir)
     conf->compress = OG_UNSET;
     conf->compress_min = OG_UNSET;
     conf->max_body = OG_UNSET;
+    conf->fields = OG_UNSET;
+    conf->fields_max = OG_UNSET;
     return conf;
 }
 
@@ -49,6 +52,9 @@ void *edge_dir_merge(apr_pool_t *p, void *basev, void *addv)
     conf->compress = (int)og_set_or(add->compress, base->compress);
     conf->compress_min = og_set_or(add->compress_min, base->compress_min);
     conf->max_body = og_set_or(add->max_body, base->max_body);
+    conf->fields = (int)og_set_or(add->fields, base->fields);
+    conf->envelope = add->envelope ? add->envelope : base->envelope;
+    conf->fields_max = og_set_or(add->fields_max, base->fields_max);
     conf->tags = both(p, base->tags, add->tags);
     conf->purges = both(p, base->purges, add->purges);
     return conf;
@@ -72,6 +78,18 @@ int edge_validates(const edge_dir_conf *conf)
 apr_int64_t edge_max_body(const edge_dir_conf *conf)
 {
     return og_set_or(conf->max_body, MAX_BODY);
+}
+
+apr_int64_t edge_fields_max(const edge_dir_conf *conf)
+{
+    return og_set_or(conf->fields_max, MAX_BODY);
+}
+
+const char *edge_envelope(const edge_dir_conf *conf)
+{
+    const char *name = conf->envelope ? conf->envelope : "data";
+
+    return *name ? name : NULL;
 }
 
 static const char *complaint(cmd_parms *cmd, const char *problem)
@@ -158,6 +176,29 @@ static const char *set_max_body(cmd_parms *cmd, void *conf, const char *arg)
                                       &((edge_dir_conf *)conf)->max_body));
 }
 
+static const char *set_envelope(cmd_parms *cmd, void *confv, const char *arg)
+{
+    edge_dir_conf *conf = confv;
+    const char *at = arg;
+
+    while (*at > ' ' && *at < 127) {
+        at++;
+    }
+    if (*at || at == arg || at - arg > ENVELOPE_MAX) {
+        return complaint(cmd, apr_psprintf(cmd->pool, "expected none, or a member's name of 1 to "
+                                           "%d visible ASCII characters, not \"%.80s\"",
+                                           ENVELOPE_MAX, arg));
+    }
+    conf->envelope = strcmp(arg, "none") != 0 ? arg : "";
+    return NULL;
+}
+
+static const char *set_fields_max(cmd_parms *cmd, void *conf, const char *arg)
+{
+    return complaint(cmd, og_arg_size(cmd->pool, arg, MAX_BODY_MIN, MAX_BODY_MAX,
+                                      &((edge_dir_conf *)conf)->fields_max));
+}
+
 #define HERE (RSRC_CONF | ACCESS_CONF)
 
 const command_rec edge_cmds[] = {
@@ -175,6 +216,12 @@ const command_rec edge_cmds[] = {
                   "responses of fewer bytes are not compressed, 0 to 1M (1024)"),
     AP_INIT_TAKE1("EdgeMaxBody", set_max_body, NULL, HERE,
                   "responses of more bytes get no validator here, 1K to 64M (1M)"),
+    AP_INIT_FLAG("EdgeFields", ap_set_flag_slot, (void *)APR_OFFSETOF(edge_dir_conf, fields), HERE,
+                 "On to answer fields= and expand= with a part of the JSON (Off)"),
+    AP_INIT_TAKE1("EdgeFieldsEnvelope", set_envelope, NULL, HERE,
+                  "the member that lists have their elements in, or none (data)"),
+    AP_INIT_TAKE1("EdgeFieldsMaxBody", set_fields_max, NULL, HERE,
+                  "responses of more bytes keep all their fields, 1K to 64M (1M)"),
     AP_INIT_TAKE1("EdgeTag", set_tag, NULL, HERE,
                   "an expression: a tag of what is answered here"),
     AP_INIT_TAKE1("EdgePurge", set_purge, NULL, HERE,

@@ -13,6 +13,8 @@ static void hooks(apr_pool_t *p)
     edge_key_register(p);
     edge_tags_register(p);
     edge_miss_register(p);
+    edge_fields_register(p);
+    edge_fields_filter_register(p);
     edge_etag_register(p);
     edge_compress_register(p);
     edge_face_register(p);
