@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What mod_cache keeps things under (http-semantics.md 3):
  *
- *     TENANT.PERMISSIONS[.USER] METHOD SCHEME://HOST|PORT/PATH /PATH?QUERY CODING#EPOCH
+ *     TENANT.PERMISSIONS[.USER] METHOD SCHEME://HOST|PORT/PATH /PATH?QUERY [FIELDS] CODING#EPOCH
  *
  * The first word comes from who was verified, never from a header; without it there is no key, and
  * nothing is kept or found (fail closed). Host is the field as it was sent, since backends may see
@@ -66,11 +66,17 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const rest_param *)a)->name, ((const rest_param *)b)->name);
 }
 
+/* What fields= and expand= come to is in a word of its own */
+static int is_said_otherwise(const char *name, const char *fields)
+{
+    return fields && (!strcmp(name, "fields") || !strcmp(name, "expand"));
+}
+
 /* Queries that say the same have the same text; one that can't be read is kept as it is. */
 static const char *query_of(request_rec *r)
 {
+    const char *fields = edge_fields_key(r), *text = "";
     apr_array_header_t *params;
-    const char *text = "";
     int i;
 
     if (!r->args || rest_query_parse(r->pool, r->args, &params)) {
@@ -80,10 +86,12 @@ static const char *query_of(request_rec *r)
     for (i = 0; i < params->nelts; i++) {
         const rest_param *param = &APR_ARRAY_IDX(params, i, rest_param);
 
-        text = apr_pstrcat(r->pool, text, i ? "&" : "", ap_escape_urlencoded(r->pool, param->name),
-                           "=", ap_escape_urlencoded(r->pool, param->value), NULL);
+        if (!is_said_otherwise(param->name, fields)) {
+            text = apr_pstrcat(r->pool, text, "&", ap_escape_urlencoded(r->pool, param->name), "=",
+                               ap_escape_urlencoded(r->pool, param->value), NULL);
+        }
     }
-    return text;
+    return fields ? apr_pstrcat(r->pool, text, " ", fields, NULL) : text;
 }
 
 static const char *location_of(request_rec *r)

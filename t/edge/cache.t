@@ -70,6 +70,12 @@ for my $pair (['?b=2&a=1', '?a=1&b=2'], ['?a=%41', '?a=A'], ['?a=x+y', '?a=x%20y
     ask("GET /ledger/$port$path$one", @by);
     is status_of(ask("GET /ledger/$port$path$other", @by)), 'hit', "'$one' is '$other'";
 }
+# fields= is one thing however it is spelt
+$path = fresh(body => '{"id":1,"a":2,"b":3}');
+ask("GET /pruned/$port$path?fields=a,b&x=1", @by);
+is status_of(ask("GET /pruned/$port$path?x=1&fields=b,a", @by)), 'hit', 'the same fields in another order';
+is ask("GET /pruned/$port$path?x=1&fields=b", @by)->{body}, '{"id":1,"b":3}', 'other fields are another thing';
+is ask("GET /pruned/$port$path?x=1", @by)->{body}, '{"id":1,"a":2,"b":3}', 'and so are all';
 $path = fresh();
 ask("GET /ledger/$port$path", @by);
 for my $spelling ("/ledger/$port/.$path", "/ledger/$port/$path", "/ledger//$port$path", "/%6cedger/$port$path", "/ledger/$port/x/..$path") {
