@@ -1,10 +1,12 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Strict JSON reading, see og_json.h. jansson checks UTF-8, duplicates, NUL and trailing text; it
- * recurses up to 2048 levels, so the depth is bounded before it sees the text. */
+/* Strict JSON reading, see og_json.h. jansson checks UTF-8, duplicates and trailing text; it recurses
+ * up to 2048 levels, so the depth is bounded before it sees the text, and it takes a NUL behind a
+ * number for the end of that, so none is let through. */
 #include "og_json.h"
 
 #include <apr_strings.h>
+#include <string.h>
 
 static apr_status_t drop(void *value)
 {
@@ -41,8 +43,17 @@ static int depth_of(const char *text, apr_size_t len)
 
 json_t *og_json_load(apr_pool_t *p, const char *text, apr_size_t len, const char **why)
 {
+    const char *nul = len ? memchr(text, '\0', len) : NULL;
     json_error_t error;
     json_t *value;
+
+    if (nul) {
+        if (why) {
+            *why = apr_psprintf(p, "not valid JSON at byte %" APR_SIZE_T_FMT,
+                                (apr_size_t)(nul - text));
+        }
+        return NULL;
+    }
 
     if (depth_of(text, len) > OG_JSON_DEPTH_MAX) {
         if (why) {

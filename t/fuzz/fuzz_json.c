@@ -40,7 +40,7 @@ static void check_reading(apr_pool_t *p, const char *text, size_t len)
         return;
     }
     must(depth_of(value) <= OG_JSON_DEPTH_MAX);
-    must(og_utf8_valid(text, len));
+    must(og_utf8_valid(text, len) && !memchr(text, '\0', len));
     written = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     must(written != NULL);
     again = og_json_load(p, written, strlen(written), NULL);

@@ -193,9 +193,27 @@ static void members_that_collide_under_one_seed_do_not_under_another(void **stat
     free(others);
 }
 
+static void no_nul(void **state)
+{
+    static const struct {
+        const char *text;
+        apr_size_t len;
+    } cases[] = { { "{\"a\":2\0}", 8 }, { "[1\0]", 4 }, { "1\0", 2 }, { "\0", 1 },
+                  { "{\"a\":\"\0\"}", 9 }, { "[true\0]", 7 } };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *why = NULL;
+
+        assert_null(og_json_load(*state, cases[i].text, cases[i].len, &why));
+        assert_non_null(why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(no_nul, pool_up, pool_down),
         cmocka_unit_test(members_that_collide_under_one_seed_do_not_under_another),
         unit_pool_test(reads_what_is_json),
         unit_pool_test(refuses_what_is_not),
