@@ -6,6 +6,7 @@
 # mod_finance's replay asks the database, whose CPU is a row of its own. BENCH_REQUESTS, BENCH_ROUNDS.
 use strict;
 use warnings FATAL => 'all';
+use Cost ();
 use HTTP::Tiny ();
 use IO::Socket::INET ();
 use JSON::PP ();
@@ -15,7 +16,6 @@ use My::Load qw(setting);
 use My::Postgres ();
 use My::Server ();
 use My::Token qw(bearer);
-use POSIX qw(_SC_CLK_TCK sysconf);
 
 use constant MOST => 1.5;    # × static: the budget of a replay and a 429
 
@@ -79,53 +79,16 @@ my %owner = (Authorization => bearer(org => 1, user => 11, role => 'owner'), 'Co
 My::Load::spew("$stage/t/logs/event", $event);
 My::Load::spew("$stage/t/logs/expense", $expense);
 
-# Jiffies that a server has had, ended children with it.
-sub jiffies {
-    my ($parent, @children) = @_;
-    my $sum = 0;
-    for my $pid ($parent, @children) {
-        my $stat = eval { My::Server::slurp("/proc/$pid/stat") } // next;   # it ended: its parent has its time
-        my @field = split ' ', $stat =~ s/^.*\) //sr;
-        $sum += $_ for @field[11 .. ($pid == $parent ? 14 : 12)];
-    }
-    return $sum;
-}
-
-sub httpds_jiffies    { return jiffies($httpd->pid, $httpd->children) }
-sub databases_jiffies { return jiffies($pg->{pid}, grep { $_ != $pg->{pid} } $pg->processes) }
-
-sub url { return 'http://127.0.0.1:' . $httpd->port . shift }
-
 my %fields = (Authorization => $head{Authorization});
+my $cost = Cost->new(requests => $requests, httpd => $httpd, database => $pg);
 
-# CPU microseconds a request of httpd, and of the database, for what a client does meanwhile; it says how
-# many answers were right.
-sub cost {
-    my ($what, $client) = @_;
-    my ($httpds, $databases) = (httpds_jiffies(), databases_jiffies());
-    my $n = $client->();
-    $n == $requests or die "$what: $n of $requests answers as expected\n";
-    my $us = 1e6 / sysconf(_SC_CLK_TCK) / $requests;
-    return ((httpds_jiffies() - $httpds) * $us, (databases_jiffies() - $databases) * $us);
-}
-
-# On so many kept connections; right are answers of this status class.
-sub kept {
-    my ($connections, $path, $class, $body, %with) = @_;
-    my @command = ('h2load', '--h1', '-n', $requests, '-c', $connections, '-t', 1, (map { ('-H', "$_: $with{$_}") } sort keys %with),
-        ($body ? ('-d', $body) : ()), url($path));
-    return cost($path, sub {
-        open my $from, '-|', @command or die "h2load: $!\n";
-        my $said = do { local $/; <$from> };
-        close $from or die "h2load: status $?\n";
-        return $said =~ /\b(\d+) $class\b/ ? $1 : 0;
-    });
-}
+sub url  { return $cost->url(@_) }
+sub kept { return $cost->kept(@_) }
 
 # Each on a connection of its own.
 sub closing {
     my ($request, $status) = @_;
-    return cost($request, sub {
+    return $cost->of($request, sub {
         my $n = 0;
         for (1 .. $requests) {
             my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!\n";
@@ -136,8 +99,6 @@ sub closing {
         return $n;
     });
 }
-
-sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[$#sorted / 2] }
 
 # One answer of each, whose sizes the static files take.
 mkdir "$stage/t/htdocs/$_" for qw(behind limited);
@@ -188,25 +149,9 @@ my @rows = (
     ['static, size of the expense',          sub { kept(1, '/finance', '2xx') }],
     ['replay by mod_finance',                sub { kept(1, '/v1/finance/expenses', '2xx', "$stage/t/logs/expense", %owner) }, 9, MOST],
 );
-my (@cost, @database);
+my @got = map { [] } @rows;
 for (1 .. $rounds) {
-    for my $n (0 .. $#rows) {
-        my ($httpds, $databases) = $rows[$n][1]->();
-        push @{ $cost[$n] }, $httpds;
-        push @{ $database[$n] }, $databases;
-    }
+    push @{ $got[$_] }, [$rows[$_][1]->()] for 0 .. $#rows;
 }
 $httpd->stop;
-
-my $missed = 0;
-printf "%-40s %8s %8s\n", 'server CPU, us a request', 'us', 'ratio';
-for my $n (0 .. $#rows) {
-    my ($what, undef, $beside, $most) = @{ $rows[$n] };
-    my ($us, $database) = (median(@{ $cost[$n] }), median(@{ $database[$n] }));
-    my $ratio = defined $beside ? $us / median(@{ $cost[$beside] }) : undef;
-    printf "%-40s %8.1f %8s  %s\n", $what, $us, defined $ratio ? sprintf('%.2f', $ratio) : '-',
-        !$most ? '' : sprintf '<= %.1f %s', $most, $ratio <= $most ? 'yes' : 'NO';
-    printf "%-40s %8.1f\n", '... of PostgreSQL besides', $database if $database > 5;
-    $missed++ if $most && $ratio > $most;
-}
-exit($missed ? 1 : 0);
+exit(Cost::table(\@rows, \@got) ? 1 : 0);

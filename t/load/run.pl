@@ -26,7 +26,7 @@ sub sh { system(@_) == 0 or die "run.pl: @_: status $?\n"; return }
 
 make_path(map { "$stage/$_" } qw(modules unit t/logs t/conf t/htdocs src/build src/conf));
 sh('cp', '-R', (grep { -d } map { "$t/$_" } qw(lib load bench)), "$stage/t/");
-sh('cp', (map { "$build/.libs/mod_$_.so" } qw(tenant realtime_lp quota idempotency finance)), "$stage/modules/");
+sh('cp', (map { "$build/.libs/mod_$_.so" } qw(tenant realtime_lp quota idempotency finance purge edge)), "$stage/modules/");
 sh('cp', '-R', "$t/../conf/sql", "$stage/src/conf/");
 sh('cp', "$t/../build/migrate", "$stage/src/build/");
 sh("$build/libtool", '--quiet', '--mode=install', 'cp', "$build/t/load/$_", "$stage/unit/") for qw(pollload sign_lines);
