@@ -41,6 +41,13 @@ typedef struct edge_dir_conf {
     apr_array_header_t *purges; /* EdgePurge: likewise */
 } edge_dir_conf;
 
+/* The main server's: of the storage "orgscale". pool: pconf */
+typedef struct edge_server_conf {
+    apr_int64_t cache_size;             /* EdgeCacheSize */
+    apr_int64_t max_entry;              /* EdgeCacheMaxEntry */
+    apr_interval_time_t collapse_wait;  /* EdgeCollapseWait */
+} edge_server_conf;
+
 #define EDGE_COMPRESS_MIN_DEFAULT 1024
 
 extern const edge_family edge_family_off;
@@ -48,6 +55,11 @@ extern const command_rec edge_cmds[];
 void *edge_dir_create(apr_pool_t *p, char *dir);
 void *edge_dir_merge(apr_pool_t *p, void *basev, void *addv);
 const edge_dir_conf *edge_dir(const request_rec *r);
+void *edge_server_create(apr_pool_t *p, server_rec *s);
+void *edge_server_merge(apr_pool_t *p, void *basev, void *addv);
+
+/* The main server's, defaults filled in. */
+const edge_server_conf *edge_conf(void);
 
 /* The family of a location, NULL where nothing is said of caching. */
 const edge_family *edge_family_of(const edge_dir_conf *conf);
@@ -107,6 +119,8 @@ typedef struct edge_request {
     const char *refusal;       /* the origin's own Cache-Control, where that keeps others from it */
     int was_stale;             /* something was kept, but too old or purged */
     int collapsed;             /* another request's answer was waited for */
+    void *building;            /* edge_collapse.c: it builds what others wait for */
+    apr_pool_t *pool;          /* … until this one ends */
 } edge_request;
 
 /* Of the client's request that r is, or was redirected from; NULL: r is none that we look at. */

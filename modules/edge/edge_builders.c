@@ -23,6 +23,7 @@ typedef struct mark {
     unsigned char key[EDGE_BUILDERS_KEY];
     apr_uint64_t epoch;
     apr_uint64_t ticket; /* 0: nobody's. Written last */
+    apr_uint64_t turn;   /* the ticket of who had it first, of those that did not end */
     apr_time_t until;
     apr_int32_t pid;
     atomic_uint word;    /* another number whenever a builder is done; no lock */
@@ -126,13 +127,17 @@ static mark *look_up(group *in, const unsigned char *key, apr_uint64_t epoch, ap
 
 static void take(group *in, mark *at, const unsigned char *key, apr_uint64_t epoch, apr_time_t now)
 {
+    apr_uint64_t ticket = in->tickets + 1;
+
+    at->turn = is_for(at, key, epoch) ? at->turn : ticket;
     at->ticket = 0;
     memcpy(at->key, key, EDGE_BUILDERS_KEY);
     at->epoch = epoch;
     at->until = now + EDGE_BUILDERS_LEASE;
     at->pid = (apr_int32_t)getpid();
     og_hooks_crash_point();
-    at->ticket = ++in->tickets;
+    in->tickets = ticket;
+    at->ticket = ticket;
     og_hooks_crash_point();
 }
 
@@ -159,6 +164,7 @@ edge_building edge_builders_begin(edge_builders *builders,
     }
     if (whose == EDGE_BUILDING_OTHERS) {
         build->seen = atomic_load(&at->word);
+        build->turn = at->turn;
     }
     if (whose == EDGE_BUILDING_MINE) {
         take(in, at, key, epoch, now);

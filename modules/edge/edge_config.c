@@ -15,10 +15,47 @@
 #define MAX_BODY_MAX     (APR_INT64_C(64) << 20)
 #define ENVELOPE_MAX     64
 
+#define CACHE_SIZE        (APR_INT64_C(64) << 20)
+#define CACHE_SIZE_MIN    (APR_INT64_C(1) << 20)
+#define CACHE_SIZE_MAX    (APR_INT64_C(64) << 30)
+#define MAX_ENTRY         (APR_INT64_C(1) << 20)
+#define MAX_ENTRY_MIN     APR_INT64_C(1024)
+#define MAX_ENTRY_MAX     (APR_INT64_C(64) << 20)
+#define COLLAPSE_WAIT     apr_time_from_sec(2)
+#define COLLAPSE_WAIT_MAX apr_time_from_sec(10)
+
 const edge_family edge_family_off = { "off", 0, 0, 0, 0, EDGE_SHARED_USER, 0, 1 };
 
 /* parent: name to edge_family *, of the configuration that is being read; from pconf */
 static apr_hash_t *families;
+
+static edge_server_conf effective; /* process: what edge_conf() gives */
+
+void *edge_server_create(apr_pool_t *p, server_rec *s)
+{
+    edge_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->cache_size = OG_UNSET;
+    conf->max_entry = OG_UNSET;
+    conf->collapse_wait = OG_UNSET;
+    return conf;
+}
+
+void *edge_server_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    const edge_server_conf *base = basev, *add = addv;
+    edge_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
+
+    conf->cache_size = og_set_or(add->cache_size, base->cache_size);
+    conf->max_entry = og_set_or(add->max_entry, base->max_entry);
+    conf->collapse_wait = og_set_or(add->collapse_wait, base->collapse_wait);
+    return conf;
+}
+
+const edge_server_conf *edge_conf(void)
+{
+    return &effective;
+}
 
 void *edge_dir_create(apr_pool_t *p, char *dir)
 {
@@ -199,6 +236,38 @@ static const char *set_fields_max(cmd_parms *cmd, void *conf, const char *arg)
                                       &((edge_dir_conf *)conf)->fields_max));
 }
 
+static edge_server_conf *server_conf(cmd_parms *cmd)
+{
+    return ap_get_module_config(cmd->server->module_config, &edge_module);
+}
+
+static const char *set_cache_size(cmd_parms *cmd, void *unused, const char *arg)
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return context ? context
+                   : complaint(cmd, og_arg_size(cmd->pool, arg, CACHE_SIZE_MIN, CACHE_SIZE_MAX,
+                                                &server_conf(cmd)->cache_size));
+}
+
+static const char *set_max_entry(cmd_parms *cmd, void *unused, const char *arg)
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return context ? context
+                   : complaint(cmd, og_arg_size(cmd->pool, arg, MAX_ENTRY_MIN, MAX_ENTRY_MAX,
+                                                &server_conf(cmd)->max_entry));
+}
+
+static const char *set_collapse_wait(cmd_parms *cmd, void *unused, const char *arg)
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return context ? context
+                   : complaint(cmd, og_arg_span(cmd->pool, arg, 0, COLLAPSE_WAIT_MAX,
+                                                &server_conf(cmd)->collapse_wait));
+}
+
 #define HERE (RSRC_CONF | ACCESS_CONF)
 
 const command_rec edge_cmds[] = {
@@ -226,6 +295,12 @@ const command_rec edge_cmds[] = {
                   "an expression: a tag of what is answered here"),
     AP_INIT_TAKE1("EdgePurge", set_purge, NULL, HERE,
                   "an expression: a tag that a write here outdates"),
+    AP_INIT_TAKE1("EdgeCacheSize", set_cache_size, NULL, RSRC_CONF,
+                  "bytes of the storage of CacheEnable orgscale, 1M to 64G (64M)"),
+    AP_INIT_TAKE1("EdgeCacheMaxEntry", set_max_entry, NULL, RSRC_CONF,
+                  "longer responses are not kept there, 1K to 64M (1M)"),
+    AP_INIT_TAKE1("EdgeCollapseWait", set_collapse_wait, NULL, RSRC_CONF,
+                  "how long a request waits for another one's answer, 0 to 10s (2s)"),
     { NULL }
 };
 
@@ -235,7 +310,19 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
+/* Before edge_segment.c's. */
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const edge_server_conf *conf = ap_get_module_config(s->module_config, &edge_module);
+
+    effective.cache_size = og_set_or(conf->cache_size, CACHE_SIZE);
+    effective.max_entry = og_set_or(conf->max_entry, MAX_ENTRY);
+    effective.collapse_wait = og_set_or(conf->collapse_wait, COLLAPSE_WAIT);
+    return OK;
+}
+
 void edge_config_register(apr_pool_t *p)
 {
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -3,6 +3,8 @@
 /* mod_edge: the module record and its hooks, nothing else. */
 #include "edge.h"
 
+#include "edge_storage.h"
+
 static void hooks(apr_pool_t *p)
 {
     edge_config_register(p);
@@ -19,14 +21,18 @@ static void hooks(apr_pool_t *p)
     edge_compress_register(p);
     edge_face_register(p);
     edge_conditions_register(p);
+    edge_segment_register(p);
+    edge_collapse_register(p);
+    edge_storage_register(p);
+    edge_counts_register(p);
 }
 
 module AP_MODULE_DECLARE_DATA edge_module = {
     STANDARD20_MODULE_STUFF,
     edge_dir_create, /* per-directory config */
     edge_dir_merge,
-    NULL, /* per-server config */
-    NULL,
+    edge_server_create, /* per-server config */
+    edge_server_merge,
     edge_cmds,
     hooks
 };

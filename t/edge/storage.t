@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+# The storage orgscale: what it keeps and what not, for how long and for whom; that one request builds and the
+# others wait for it; that it is bounded, shared out, and outlives reloads.
+use strict;
+use warnings FATAL => 'all';
+use FindBin;
+use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/tenant", $FindBin::Bin;
+use Apache::Test ();
+use My::Log qw(expect_error);
+use Origin ();
+use Stored qw(ask counts server settings together wait_for);
+use Test::More;
+use Time::HiRes qw(time);
+
+expect_error('AH0(?:1102|1110|0898)');       # an origin that breaks off, or says nothing
+my $origin = Origin->new('storage');
+my $port = $origin->port;
+my $count = 0;
+
+sub fresh { my %answer = (body => 'x' x 100, @_); my $path = '/p' . $count++; $origin->says($path, %answer); return $path }
+sub asked { my $path = shift; return scalar(my @heads = $origin->asked($path)) }
+sub bytes { my $n = shift; my $seed = $n; return join '', map { $seed = ($seed * 1103515245 + 12345) % 2147483648; chr(33 + ($seed >> 16) % 90) } 1 .. $n }
+
+my $wait = 3;
+my $lines = "EdgeCacheSize 1M\nEdgeCacheMaxEntry 64K\nEdgeCollapseWait $wait\n";
+my $httpd = server('edge_storage', lines => settings($lines));
+
+# bytes, whatever the length, and whether it is told before or not
+for my $length (0, 1, 1023, 1024, 1025, 8000, 8001, 65536) {
+    for my $chunked (0, 1) {
+        my $body = bytes($length);
+        my $path = fresh(body => $body, chunked => $chunked, 'X-Said' => 'so', ETag => "\"$length\"");
+        my $what = "$length bytes" . ($chunked ? ', chunked' : '');
+        is ask("GET /long/$port$path")->{says}, 'fwd=uri-miss; stored', "$what: stored";
+        my $res = ask("GET /long/$port$path");
+        is "$res->{says} $res->{status} $res->{header}{'x-said'} $res->{header}{etag}", "hit 200 so \"$length\"", 'and found';
+        ok $res->{body} eq $body, 'as it was';
+        $res = ask("HEAD /long/$port$path");
+        is "$res->{says} [$res->{body}]", 'hit []', 'and its head';
+        is ask("GET /long/$port$path", Range => 'bytes=0-0')->{body}, substr($body, 0, 1), 'and a part of it' if $length;
+    }
+}
+my $before = counts();
+for my $chunked (0, 1) {
+    my $path = fresh(body => bytes(65537), chunked => $chunked);
+    for (1, 2) {
+        my $res = ask("GET /long/$port$path");
+        isnt $res->{says}, 'hit', 'what is longer is not kept';
+        ok $res->{body} eq bytes(65537), 'but passed on';
+    }
+    is asked($path), 2, 'so the origin is asked each time';
+}
+is counts()->{TooLarge}, $before->{TooLarge} + 4, 'and it is counted';
+
+# what is no whole good answer is not kept
+for my $case (['a 404', status => 404], ['a 500', status => 500], ['a 206', status => 206, 'Content-Range' => 'bytes 0-99/200'],
+    ['a 301', status => 301, Location => '/'], ['one cut short', raw => "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort", close => 1],
+    ['one cut in a chunk', raw => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nshort", close => 1],
+    ['Vary: *', Vary => '*'], ['a long Vary', Vary => join ', ', map { "X-$_" } 1 .. 17], ['a cookie', 'Set-Cookie' => 'a=b']) {
+    my ($what, %answer) = @$case;
+    my $path = fresh(%answer);
+    ask("GET /long/$port$path") for 1, 2;
+    is asked($path), 2, "$what is not kept";
+}
+my $path = fresh(status => 203);
+ask("GET /long/$port$path") for 1, 2;
+is asked($path), 1, 'a 203 is';
+
+# Vary: an entry for each value; absent, empty and another order of names are what they are
+$path = fresh(body => 'a', Vary => 'Accept-Language, X-Kind');
+my @kinds = ([], ['Accept-Language' => 'de'], ['Accept-Language' => 'en'], ['Accept-Language' => ''], ['X-Kind' => 'de'],
+    ['Accept-Language' => 'de', 'X-Kind' => 'x']);
+for my $round (1, 2) {
+    for my $i (0 .. $#kinds) {
+        $origin->says($path, body => "kind $i", Vary => $i % 2 ? 'Accept-Language, X-Kind' : ['X-Kind', 'Accept-Language']);
+        my $res = ask("GET /long/$port$path", @{ $kinds[$i] });
+        is "$res->{says} $res->{body}", ($round == 1 ? 'fwd=uri-miss; stored' : 'hit') . " kind $i", "kind $i, round $round";
+    }
+}
+
+# a purge: asked by its tag, never served as it was
+$path = fresh(body => 'first', ETag => '"v1"');
+sub body_of { my $res = ask("GET /$_[0]/$port$path?id=5"); return "$res->{says} $res->{body}" }
+sub purge { return ask("POST /long/$port/write?id=5", 'Content-Length' => 0) }
+$origin->says('/write', body => 'written');
+is body_of('long'), 'fwd=uri-miss; stored first', 'kept under a tag';
+purge();
+is body_of('long'), 'fwd=stale; fwd-status=304; stored first', 'purged, and good all the same';
+is body_of('long'), 'hit first', 'so it is kept again';
+$origin->says($path, body => 'second', ETag => '"v2"');
+purge();
+is body_of('long'), 'fwd=stale; stored second', 'purged, and another now';
+for my $family (qw(long brief failing)) {
+    body_of($family);
+    purge();
+    $origin->says($path, status => 500, body => 'broken');
+    is ask("GET /$family/$port$path?id=5")->{status}, 500, "$family: purged, and the origin fails: no old answer";
+    $origin->says($path, body => 'second', ETag => '"v2"');
+}
+
+# too old: one asks, the others get it
+$path = fresh(body => 'old', ETag => '"1"');
+ask("GET /brief/$port$path");
+$origin->says($path, body => 'new', delay => 1.5, ETag => '"2"');
+my @got;
+my $asks = sub { my $res = ask("GET /brief/$port$path"); return { says => $res->{says}, body => $res->{body} } };
+ok wait_for(20, sub { @got = together(6, $asks); scalar grep { $_->{body} eq 'new' } @got }), 'in time it is too old';
+my %says;
+$says{"$_->{says} $_->{body}"}++ for @got;
+is join('|', map { "$says{$_} $_" } sort keys %says), '1 fwd=stale; stored new|5 hit; detail=STALE_WHILE_REVALIDATE old', 'one asks, and the others get what there is';
+is asked($path), 2, 'so the origin is asked once more';
+
+# the origin fails: what was is served where the family says so
+for my $case (['failing', '500', 'old', status => 500], ['failing', 'says nothing', 'old', raw => '', close => 1]) {
+    my ($family, $what, $expected, %answer) = @$case;
+    $path = fresh(body => 'old');
+    ask("GET /$family/$port$path");
+    $origin->says($path, body => 'bad', %answer);
+    my $res;
+    ok wait_for(20, sub { $res = ask("GET /$family/$port$path"); $res->{says} ne 'hit' }), "$family: too old, and the origin $what";
+    is "$res->{status} $res->{says} $res->{body}", "200 fwd=stale; detail=STALE_IF_ERROR $expected", 'the old answer';
+    $origin->says($path, body => 'well');
+    is ask("GET /$family/$port$path")->{body}, 'well', 'until it is well again';
+}
+
+# cold: one builds
+$path = fresh(body => 'built', delay => 1);
+$before = counts();
+@got = together(10, sub { my $res = ask("GET /long/$port$path"); return { says => $res->{says}, body => $res->{body} } });
+is join(' ', map { $_->{body} } @got), join(' ', ('built') x 10), 'ten ask for what is not there';
+is asked($path), 1, 'the origin hears of one';
+is scalar(grep { $_->{says} eq 'hit; collapsed' } @got), 9, 'the others waited for it';
+is counts()->{HitsCollapsed}, $before->{HitsCollapsed} + 9, 'which is counted';
+# what turns out not to be kept is not waited for a second time
+for my $case (['a 404', status => 404], ['private', 'Cache-Control' => 'private'], ['too large', body => 'x' x 70000]) {
+    my ($what, %answer) = @$case;
+    $path = fresh(delay => 1, %answer);
+    my $began = time;
+    @got = together(6, sub { return { status => ask("GET /long/$port$path")->{status} } });
+    cmp_ok time - $began, '<', 5, "$what: none waits for one after the other";
+    is asked($path), 6, 'each asks for himself';
+}
+# and nobody waits for ever
+$path = fresh(body => 'slow', delay => $wait + 2);
+@got = together(3, sub { my $began = time; my $res = ask("GET /long/$port$path"); return { says => $res->{says}, took => time - $began } });
+is asked($path), 3, 'who waited too long asks himself';
+is scalar(grep { $_->{says} eq 'hit; collapsed' } @got), 0, 'all of them';
+
+# half of a child's threads wait, not more
+SKIP: {
+    skip 'a child has one thread', 2 if ($ENV{TEST_MPM} || 'event') eq 'prefork';
+    $path = fresh(body => 'wanted', delay => 2);
+    $before = counts();
+    @got = together(40, sub { return { body => ask("GET /long/$port$path")->{body} } });
+    is scalar(grep { $_->{body} eq 'wanted' } @got), 40, 'forty ask';
+    ok asked($path) > 1 && counts()->{NotAwaited} > $before->{NotAwaited}, 'not all of them wait';
+}
+
+# bounded, and shared out: one organisation asks for more than there is room for, and another's stays
+my $kept = fresh(body => bytes(10000));
+my $many = fresh(body => bytes(20000));
+ask("GET /mine/$port$kept", by => [91, 1]);
+ask("GET /mine/$port$many?n=$_", by => [92, 1]) for 1 .. 120;
+is ask("GET /mine/$port$kept", by => [91, 1])->{says}, 'hit', 'what another has is his';
+is ask("GET /mine/$port$many?n=120", by => [92, 1])->{says}, 'hit', 'what was asked for last is there';
+is ask("GET /mine/$port$many?n=1", by => [92, 1])->{says}, 'fwd=uri-miss; stored', 'what was asked for first is not';
+my $now = counts();
+cmp_ok $now->{Bytes}, '<=', $now->{Size}, 'bounded';
+cmp_ok $now->{Size}, '<', 1 << 20, 'by EdgeCacheSize';
+cmp_ok $now->{Evicted}, '>', 0, 'by what had to go';
+
+# reloads: it is kept, but in another size
+$path = fresh(body => 'through');
+ask("GET /long/$port$path");
+$httpd->graceful;
+is ask("GET /long/$port$path")->{says}, 'hit', 'a reload keeps it';
+$httpd->restart;
+is ask("GET /long/$port$path")->{says}, 'hit', 'so does a restart';
+for my $other ("EdgeCacheSize 2M\nEdgeCacheMaxEntry 64K\n", "EdgeCacheSize 2M\nEdgeCacheMaxEntry 128K\n", $lines) {
+    $httpd->configure(lines => settings($other))->graceful;
+    ok wait_for(20, sub { ask("GET /long/$port$path")->{says} eq 'fwd=uri-miss; stored' }), 'another size is another store';
+    is ask("GET /long/$port$path")->{says}, 'hit', 'which is used';
+    $httpd->graceful;
+    is ask("GET /long/$port$path")->{says}, 'hit', 'and kept';
+}
+my ($status, $took) = $httpd->stop;
+is $status, 0, 'the server stops as it should';
+done_testing;
