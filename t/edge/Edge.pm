@@ -18,7 +18,7 @@ my (%port, %token);
 sub port { my $vhost = shift; return $port{$vhost} //= port_of($vhost) }
 
 # What CacheEnable names.
-sub storage { return 'socache' }
+sub storage { return 'orgscale' }
 
 # Another server than the suite's stands for a face.
 sub stands_for { my ($vhost, $port) = @_; $port{$vhost} = $port; return }

@@ -47,7 +47,7 @@ sub states { return join ' ', map { my $who = $_; map { "$who:$_:" . status_of(g
 states();
 is states() =~ s/\w+:\w+:hit ?//gr, '', 'all is kept';
 my $second = book($p2, $manager);
-is states(), join(' ', map { my $who = $_; map { "$who:$_:" . ($_ eq 'one' ? 'hit' : 'fwd=uri-miss') } sort keys %list } sort keys %who),
+is states(), join(' ', map { my $who = $_; map { "$who:$_:" . ($_ eq 'one' ? 'hit' : 'fwd=stale') } sort keys %list } sort keys %who),
     'an expense outdates what shows its property, and nothing else';
 is ids(get($list{two}, $owner)), $second, 'which shows it';
 is ids(get($list{all}, $owner)), "$second,$first", 'everywhere';

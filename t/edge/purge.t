@@ -92,7 +92,7 @@ select undef, undef, undef, 0.01 until $origin->asked('/slow') || Time::HiRes::t
 $origin->says('/slow', body => 'new');
 is write_to('/w?propertyId=7'), 200, 'a write while somebody reads';
 waitpid $reader, 0;
-is read_of('/slow?propertyId=7'), 'new fwd=uri-miss; stored', 'what he read is not kept for after it';
+is read_of('/slow?propertyId=7'), 'new fwd=stale; stored', 'what he read is not kept for after it';
 
 # at once for every child: readers and a writer, nobody ever sees less than was written before he asked
 my $rounds = 150;

@@ -32,7 +32,6 @@ TenantKeySecret file:$stage/t/conf/hs256.secret
 Include $stage/src/conf/edge-families.conf
 EdgeFamily brief max-age=1 s-maxage=1 stale-while-revalidate=2 stale-if-error=60
 CacheQuickHandler off
-CacheSocache shmcb
 RewriteEngine On
 RewriteRule "^/(?:finance|brief)/(.*)" "http://127.0.0.1:@{[ $origin->port ]}/\$1" [P]
 <Location />
@@ -59,7 +58,7 @@ my $httpd = My::Server->new('edge_tenants', lines => $lines)->start;
 Edge::stands_for(edge => $httpd->port);
 
 my $dir = "$stage/t/logs/edge_tenants";
-my @coding = ('br', 'gzip', 'identity', 'br;q=0.1, gzip;q=0.2');
+my @coding = (('br') x 7, 'gzip', 'identity', 'br;q=0.1, gzip;q=0.2');
 
 # A few tags of the other organisation, as its crawlers last wrote them
 sub others_tags {
@@ -118,7 +117,7 @@ sub crawl {
             $field{theirs} = 1 if @theirs;
         }
         elsif ($dice < 0.65) { ($method, $whole) = ('HEAD', 0) }
-        elsif ($dice < 0.68) {
+        elsif ($dice < 0.655) {
             ask("POST /$family/$inner", Authorization => $token, 'Content-Length' => 0);
             $count{written}++;
             next;
@@ -187,6 +186,7 @@ for my $crawler (@crawlers) {
 is scalar(grep { $tags{60}{$_} } keys %{ $tags{40} }), 0, 'no tag of the one is a tag of the other';
 diag join ', ', "$reloads reloads", map { "$count{$_} x $_" } sort keys %count;
 cmp_ok $reloads, '>', 1, 'it was reloaded meanwhile';
-cmp_ok $count{$_} // 0, '>', 10, "some were $_" for 200, 206, 304, 'abandoned', 'written', 'hit';
+cmp_ok $count{$_} // 0, '>', 10, "some were $_" for 200, 206, 304, 'abandoned', 'hit';
+cmp_ok $count{written} // 0, '>', 0, 'something was written';
 cmp_ok $count{reset} // 0, '<', $urls * $rounds / 10, 'few connections ended with their generation';
 done_testing;
