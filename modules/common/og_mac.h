@@ -23,6 +23,10 @@ void og_mac_fetch(void);
 /** @return 1, or 0 when OpenSSL fails (out is then undefined). */
 int og_sha256(unsigned char out[OG_SHA256_LEN], const void *data, apr_size_t len);
 
+/** The same of two parts, one behind the other. */
+int og_sha256_two(unsigned char out[OG_SHA256_LEN], const void *first, apr_size_t first_len,
+                  const void *second, apr_size_t second_len);
+
 /** @return 1, or 0 when OpenSSL fails. An empty key is refused: it would sign for anyone. */
 int og_hmac_sha256(unsigned char out[OG_SHA256_LEN], const void *key, apr_size_t key_len,
                    const void *data, apr_size_t len);
