@@ -155,8 +155,9 @@ void tenant_cors_finish(request_rec *r);
 /* tenant_identity.c */
 #define TENANT_AUTH_TYPE "TenantJWT"
 const tenant_identity *tenant_identity_get(const request_rec *r);
-/** From now on the request is this caller's. @return OK or an HTTP status */
-int tenant_assume(request_rec *r, const tenant_claims *claims);
+/** From now on the request is this caller's, whose partition key is derived where it is not in the
+ * claims yet. @return OK or an HTTP status */
+int tenant_assume(request_rec *r, tenant_claims *claims);
 /** Holds claims against the revocations since claims->revision. @return OK and *reason (TENANT_OK,
  * TENANT_REVOKED), or HTTP_SERVICE_UNAVAILABLE */
 int tenant_hold_against(request_rec *r, tenant_claims *claims, tenant_reason *reason);

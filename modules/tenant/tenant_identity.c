@@ -35,17 +35,24 @@ const tenant_identity *tenant_identity_get(const request_rec *r)
     return NULL;
 }
 
-int tenant_assume(request_rec *r, const tenant_claims *claims)
+/* The organisation's partition key, where it is not known yet. 1, or 0 when OpenSSL fails. */
+static int derive_key(tenant_claims *claims, const request_rec *r)
+{
+    return !claims->org || claims->key[0]
+           || tenant_key_derive(claims->key, claims->org, tenant_server_get(r->server)->secret);
+}
+
+int tenant_assume(request_rec *r, tenant_claims *claims)
 {
     tenant_identity *identity = apr_pcalloc(r->pool, sizeof(*identity));
 
-    if (claims->org
-        && !tenant_key_derive(identity->key, claims->org, tenant_server_get(r->server)->secret)) {
+    if (!derive_key(claims, r)) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       OGLOGNO(1010) "no partition key for org %" APR_INT64_T_FMT
                       ": OpenSSL failed (TenantKeySecret)", claims->org);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    memcpy(identity->key, claims->key, sizeof(identity->key));
     identity->org = claims->org;
     identity->user = claims->user;
     identity->role = claims->role;
@@ -88,18 +95,20 @@ static tenant_reason find_token(const request_rec *r, const char **token)
     return *field ? TENANT_OK : TENANT_MALFORMED;
 }
 
-/* What a verification depends on: the cache's key covers all of it. The pointers are those of
- * directives, so they live and stay the same as long as the configuration does. The salt keeps
- * whoever collects tokens from telling which ones share a set of the cache (B35). */
+/* What a verification and the partition key depend on, besides the token: the cache's key covers all
+ * of it. The pointers are those of directives, so they live and stay the same as long as the
+ * configuration does. The salt keeps whoever collects tokens from telling which ones share a set of
+ * the cache (B35). */
 typedef struct {
     unsigned char salt[OG_SHA256_LEN];
     const void *jwks, *secrets, *issuer, *audiences, *roles, *claims[TENANT_CLAIMS_COUNT];
+    const void *key_secret;
     apr_uint64_t version;
-    unsigned char token[OG_SHA256_LEN];
 } cache_subject;
 
-static int cache_key(unsigned char key[TENANT_CACHE_KEY], const tenant_dir_conf *conf,
-                     const tenant_keys_version *version, const char *token)
+static int cache_key(unsigned char key[TENANT_CACHE_KEY], const request_rec *r,
+                     const tenant_dir_conf *conf, const tenant_keys_version *version,
+                     const char *token)
 {
     cache_subject subject;
 
@@ -111,9 +120,9 @@ static int cache_key(unsigned char key[TENANT_CACHE_KEY], const tenant_dir_conf 
     subject.audiences = conf->audiences;
     subject.roles = conf->all_properties_roles;
     memcpy(subject.claims, conf->claims, sizeof(subject.claims));
+    subject.key_secret = tenant_server_get(r->server)->secret;
     subject.version = version ? version->number : 0;
-    return og_sha256(subject.token, token, strlen(token))
-           && og_sha256(key, &subject, sizeof(subject));
+    return og_sha256_two(key, &subject, sizeof(subject), token, strlen(token));
 }
 
 static const apr_array_header_t *all_properties_roles(apr_pool_t *p, const tenant_dir_conf *conf)
@@ -176,7 +185,7 @@ static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *
         sets[count] = conf->secrets;
     }
     cacheable = verified && strlen(token) <= TENANT_TOKEN_MAX
-                && cache_key(key, conf, version, token);
+                && cache_key(key, r, conf, version, token);
     if (cacheable && tenant_cache_get(verified, key, now, claims, r->pool)) {
         *reason = TENANT_OK;
         revision = claims->revision;
@@ -191,7 +200,8 @@ static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *
     if (*reason == TENANT_OK) {
         rc = tenant_hold_against(r, claims, reason);
     }
-    if (rc == OK && *reason == TENANT_OK && cacheable && claims->revision != revision) {
+    if (rc == OK && *reason == TENANT_OK && cacheable && claims->revision != revision
+        && derive_key(claims, r)) {
         tenant_cache_put(verified, key, now, claims);
     }
     return rc;

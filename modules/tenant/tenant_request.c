@@ -11,6 +11,8 @@
 
 #define ID_BYTES 16
 #define ID_CHARS 22
+/* How many ids a thread has bytes for at a time: to ask OpenSSL costs more than an id does */
+#define IDS_AHEAD 32
 /* TenantMaxBody's default */
 #define MAX_BODY (1024 * 1024)
 
@@ -25,6 +27,25 @@ tenant_request *tenant_request_of(const request_rec *r)
     return own;
 }
 
+/* A new id, to be freed with the pool. Only children serve requests: no process has a copy of the
+ * bytes of another. */
+static char *make_id(apr_pool_t *p)
+{
+    static _Thread_local unsigned char bytes[IDS_AHEAD * ID_BYTES];
+    static _Thread_local unsigned int ahead;
+    char *text = apr_palloc(p, ID_CHARS + 1);
+
+    if (!ahead) {
+        if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+            ap_random_insecure_bytes(bytes, sizeof(bytes)); /* an id names, it guards nothing */
+        }
+        ahead = IDS_AHEAD;
+    }
+    og_b64url_encode(text, bytes + --ahead * ID_BYTES, ID_BYTES);
+    text[ID_CHARS] = '\0';
+    return text;
+}
+
 const char *tenant_request_id(const request_rec *r)
 {
     tenant_request *own;
@@ -35,14 +56,7 @@ const char *tenant_request_id(const request_rec *r)
     own = tenant_request_of(r);
     /* made on demand: a request that could not be read never came to tenant_ingress.c */
     if (!own->id) {
-        unsigned char bytes[ID_BYTES];
-        char *text = apr_pcalloc(r->pool, ID_CHARS + 1);
-
-        if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
-            ap_random_insecure_bytes(bytes, sizeof(bytes)); /* an id names, it guards nothing */
-        }
-        og_b64url_encode(text, bytes, sizeof(bytes));
-        own->id = text;
+        own->id = make_id(r->pool);
     }
     return own->id;
 }

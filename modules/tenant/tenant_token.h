@@ -13,6 +13,7 @@
 #include <apr_time.h>
 
 #include "tenant_jws.h"
+#include "tenant_key.h"
 
 #define TENANT_SKEW_SECONDS   30
 #define TENANT_ROLE_MAX       64   /**< characters */
@@ -49,6 +50,7 @@ typedef struct tenant_claims {
     apr_time_t issued;              /**< 0: not said */
     apr_time_t expires;
     apr_uint64_t revision;          /**< of the revocations that they passed (tenant_revoke.c) */
+    char key[TENANT_KEY_HEX + 1];   /**< partition key; "": not derived yet (tenant_identity.c) */
 } tenant_claims;
 
 /** @return whether text could be a role: 1..TENANT_ROLE_MAX of letters, digits, '_', '-', '.' */
