@@ -19,7 +19,7 @@ static struct {
     int resting;             /* under lock: connections kept between two polls */
     int most;                /* how many of both this child may have; set at its start */
     atomic_int draining;
-} waits = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} waits = { .lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP }; /* held for moments: it spins first */
 
 void rt_waits_lock(void)
 {
