@@ -4,6 +4,7 @@
 #include "idem.h"
 
 #include "og_number.h"
+#include "rest_merge.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
@@ -20,25 +21,25 @@ static apr_int64_t largest_answer;
 
 #define ANSWER_DEFAULT (64 * KIB)
 
+/* Nothing is set. */
+static const idem_dir_conf blank = { .mode = OG_UNSET, .ttl = OG_UNSET, .lease = OG_UNSET, .retry = OG_UNSET,
+                                     .retry_pause = OG_UNSET, .max_body = OG_UNSET,
+                                     .max_answer = OG_UNSET };
+
 void *idem_dir_create(apr_pool_t *p, char *dir)
 {
-    idem_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
-
-    conf->mode = OG_UNSET;
-    conf->ttl = OG_UNSET;
-    conf->lease = OG_UNSET;
-    conf->retry = OG_UNSET;
-    conf->retry_pause = OG_UNSET;
-    conf->max_body = OG_UNSET;
-    conf->max_answer = OG_UNSET;
-    return conf;
+    return apr_pmemdup(p, &blank, sizeof(blank));
 }
 
 void *idem_dir_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const idem_dir_conf *base = basev, *add = addv;
-    idem_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+    idem_dir_conf *conf = rest_merge_one(basev, addv, &blank, sizeof(blank));
 
+    if (conf) {
+        return conf;
+    }
+    conf = apr_pcalloc(p, sizeof(*conf));
     conf->mode = (int)og_set_or(add->mode, base->mode);
     conf->ttl = og_set_or(add->ttl, base->ttl);
     conf->lease = og_set_or(add->lease, base->lease);

@@ -4,6 +4,7 @@
 #include "quota.h"
 
 #include "og_number.h"
+#include "rest_merge.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -33,22 +34,25 @@ void *quota_server_merge(apr_pool_t *p, void *basev, void *addv)
     return conf;
 }
 
+/* Nothing is set. */
+static const quota_dir_conf blank = { .enabled = OG_UNSET, .dry_run = OG_UNSET,
+                                      .class = OG_UNSET };
+
 void *quota_dir_create(apr_pool_t *p, char *dir)
 {
-    quota_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
-
-    conf->enabled = OG_UNSET;
-    conf->dry_run = OG_UNSET;
-    conf->class = OG_UNSET;
-    return conf;
+    return apr_pmemdup(p, &blank, sizeof(blank));
 }
 
 void *quota_dir_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const quota_dir_conf *base = basev, *add = addv;
-    quota_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+    quota_dir_conf *conf = rest_merge_one(basev, addv, &blank, sizeof(blank));
     int i;
 
+    if (conf) {
+        return conf;
+    }
+    conf = apr_pcalloc(p, sizeof(*conf));
     conf->enabled = (int)og_set_or(add->enabled, base->enabled);
     conf->dry_run = (int)og_set_or(add->dry_run, base->dry_run);
     conf->class = (int)og_set_or(add->class, base->class);

@@ -5,6 +5,7 @@
 
 #include "og_number.h"
 #include "rest_kept.h"
+#include "rest_merge.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -55,22 +56,24 @@ void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
     return conf;
 }
 
+/* Nothing is set. */
+static const rt_dir_conf blank = { .poll_timeout = OG_UNSET, .log_idle = OG_UNSET,
+                                   .coalesce = OG_UNSET, .legacy = OG_UNSET };
+
 void *rt_dir_create(apr_pool_t *p, char *dir)
 {
-    rt_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
-
-    conf->poll_timeout = OG_UNSET;
-    conf->log_idle = OG_UNSET;
-    conf->coalesce = OG_UNSET;
-    conf->legacy = OG_UNSET;
-    return conf;
+    return apr_pmemdup(p, &blank, sizeof(blank));
 }
 
 void *rt_dir_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const rt_dir_conf *base = basev, *add = addv;
-    rt_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
+    rt_dir_conf *conf = rest_merge_one(basev, addv, &blank, sizeof(blank));
 
+    if (conf) {
+        return conf;
+    }
+    conf = apr_pcalloc(p, sizeof(*conf));
     conf->domain = add->domain ? add->domain : base->domain;
     conf->poll_timeout = og_set_or(add->poll_timeout, base->poll_timeout);
     conf->log_idle = og_set_or(add->log_idle, base->log_idle);

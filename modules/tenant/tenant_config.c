@@ -11,6 +11,7 @@
 
 #include "og_number.h"
 #include "rest_kept.h"
+#include "rest_merge.h"
 
 #define MAX_BODY_LIMIT (APR_INT64_C(1) << 40)
 #define REVOCATIONS_MIN 16
@@ -19,23 +20,25 @@
 static const char *const claim_words[TENANT_CLAIMS_COUNT] = { "org", "user", "role", "properties",
                                                               "session" };
 
+/* Nothing is set. */
+static const tenant_dir_conf blank = { .problem = OG_UNSET, .max_body = OG_UNSET,
+                                       .cors_max_age = OG_UNSET, .cors_credentials = OG_UNSET };
+
 void *tenant_dir_create(apr_pool_t *p, char *dir)
 {
-    tenant_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
-
-    conf->problem = OG_UNSET;
-    conf->max_body = OG_UNSET;
-    conf->cors_max_age = OG_UNSET;
-    conf->cors_credentials = OG_UNSET;
-    return conf;
+    return apr_pmemdup(p, &blank, sizeof(blank));
 }
 
 void *tenant_dir_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const tenant_dir_conf *base = basev, *add = addv;
-    tenant_dir_conf *conf = apr_pmemdup(p, base, sizeof(*base));
+    tenant_dir_conf *conf = rest_merge_one(basev, addv, &blank, sizeof(blank));
     int i;
 
+    if (conf) {
+        return conf;
+    }
+    conf = apr_pmemdup(p, base, sizeof(*base));
     conf->jwks = add->jwks ? add->jwks : base->jwks;
     conf->secrets = add->secrets ? add->secrets : base->secrets;
     conf->issuer = add->issuer ? add->issuer : base->issuer;
