@@ -251,6 +251,10 @@ void rt_park_cond_register(apr_pool_t *p);
 /* A client that polls comes back on its connection: it is not to be closed when threads are few. */
 void rt_waitio_expect(const conn_rec *c);
 
+/* Where the connection keeps the poll that it is at, beside its own settings: a request's pool is
+ * shorter by it, and one block of memory is enough for most. NULL: it has no such place. */
+rt_poll *rt_waitio_room(const request_rec *r);
+
 /* 1: the poll is taken, and its handler returns SUSPENDED. 0: not on this connection. */
 int rt_waitio_takes(rt_poll *poll);
 

@@ -21,7 +21,7 @@
 #define CHUNK 32
 
 /* A poll that has waited so long will, as a rule, wait for longer */
-#define TIDY_AFTER apr_time_from_sec(2)
+#define TIDY_AFTER apr_time_from_sec(1)
 
 /* Blocks that a request leaves behind, as a rule, and the size that fits any of them */
 #define BLOCKS_LEFT 3

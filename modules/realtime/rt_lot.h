@@ -28,6 +28,7 @@ typedef struct rt_parking {
     conn_rec *c;
     apr_bucket_brigade *input;  /* worker: scratch */
     rt_poll *poll;              /* NULL: no request is suspended */
+    rt_poll *room;              /* for its polls, one after the other; NULL before the first */
     _Atomic rt_lot_state state; /* written under the lock, or by the worker whose it is */
     int inside;                 /* worker: our process_connection runs the others' */
     int polls;                  /* worker: it has had one */

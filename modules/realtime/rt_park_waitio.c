@@ -242,6 +242,24 @@ static int pre_close(conn_rec *c)
     return OK;
 }
 
+/* The connection's, of a request that may be parked on it. NULL: there is none. */
+static rt_parking *parking_for(const request_rec *r)
+{
+    rt_parking *own = rt_lot_is_open() && !r->connection->master ? parking_of(r->connection) : NULL;
+
+    return own && own->inside && !r->main && !r->prev ? own : NULL;
+}
+
+rt_poll *rt_waitio_room(const request_rec *r)
+{
+    rt_parking *own = parking_for(r);
+
+    if (own && !own->room) {
+        own->room = apr_palloc(own->c->pool, sizeof(*own->room));
+    }
+    return own ? own->room : NULL;
+}
+
 void rt_waitio_expect(const conn_rec *c)
 {
     rt_parking *own = rt_lot_is_open() && !c->master ? parking_of(c) : NULL;
@@ -253,10 +271,9 @@ void rt_waitio_expect(const conn_rec *c)
 
 int rt_waitio_takes(rt_poll *poll)
 {
-    conn_rec *c = poll->r->connection;
-    rt_parking *own = rt_lot_is_open() && !c->master ? parking_of(c) : NULL;
+    rt_parking *own = parking_for(poll->r);
 
-    if (!own || !own->inside || poll->r->main || poll->r->prev) {
+    if (!own) {
         return 0;
     }
     own->poll = poll;
@@ -287,6 +304,11 @@ void rt_waitio_register(apr_pool_t *p)
 
 void rt_waitio_expect(const conn_rec *c)
 {
+}
+
+rt_poll *rt_waitio_room(const request_rec *r)
+{
+    return NULL;
 }
 
 int rt_waitio_takes(rt_poll *poll)

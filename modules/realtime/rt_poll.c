@@ -12,8 +12,10 @@
 
 rt_poll *rt_poll_make(request_rec *r, const tenant_identity *caller)
 {
-    rt_poll *poll = apr_pcalloc(r->pool, sizeof(*poll));
+    rt_poll *poll = rt_waitio_room(r);
 
+    poll = poll ? poll : apr_palloc(r->pool, sizeof(*poll));
+    memset(poll, 0, sizeof(*poll));
     poll->r = r;
     poll->caller = caller;
     poll->revision = caller->revision;

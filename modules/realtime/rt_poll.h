@@ -50,7 +50,8 @@ struct rt_poll {
     const char *failure;       /* for the log, or NULL */
 };
 
-/* Of a request that may yet be refused; from r->pool. */
+/* Of a request that may yet be refused; it lives as long as that, and its connection has one at a
+ * time. */
 rt_poll *rt_poll_make(request_rec *r, const tenant_identity *caller);
 
 /* Answer a request that is no poll. @return the handler's result */

@@ -80,14 +80,13 @@ static int accepts_json(const request_rec *r)
            || ap_strcasestr(accept, "application/*");
 }
 
-/* What the request is wrong in: its problem, or NULL. */
-static const rest_problem *read_request(rt_poll *poll)
+/* What the request is wrong in: its problem, which may be *problem, or NULL. */
+static const rest_problem *read_request(rt_poll *poll, rest_problem *problem)
 {
     static const rest_problem not_acceptable = { HTTP_NOT_ACCEPTABLE, "not_acceptable",
                                                  "Events come as application/json.", NULL, 0 };
     static const rest_problem no_org = { HTTP_FORBIDDEN, "forbidden",
                                          "The caller is of no organisation.", NULL, 0 };
-    rest_problem *problem = apr_pcalloc(poll->r->pool, sizeof(*problem));
 
     if (!poll->caller->org) {
         return &no_org;
@@ -127,7 +126,8 @@ static int run(rt_poll *poll, int may_wait)
 int rt_subscribe(request_rec *r, int may_wait)
 {
     const tenant_identity *caller;
-    const rest_problem *problem;
+    const rest_problem *wrong;
+    rest_problem problem = { 0 };
     rt_poll *poll;
 
     if (r->method_number != M_GET || r->header_only) {
@@ -142,9 +142,9 @@ int rt_subscribe(request_rec *r, int may_wait)
     if (caller->org && !rt_segment_place(&poll->place, rt_dir(r)->domain, caller->org)) {
         return rt_poll_answer(poll, RT_LATE);
     }
-    problem = read_request(poll);
-    problem = problem ? problem : rt_lease_take(poll);
-    return problem ? rt_poll_refuse(poll, problem) : run(poll, may_wait);
+    wrong = read_request(poll, &problem);
+    wrong = wrong ? wrong : rt_lease_take(poll);
+    return wrong ? rt_poll_refuse(poll, wrong) : run(poll, may_wait);
 }
 
 static int handler(request_rec *r)

@@ -19,11 +19,11 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* len characters, percent-decoded and NUL-terminated; NULL for a bad escape, a NUL, or bytes that
- * are not UTF-8. */
-static char *decode(apr_pool_t *p, const char *text, apr_size_t len)
+/* len characters, percent-decoded and NUL-terminated, at *room, which moves behind them; NULL for a
+ * bad escape, a NUL, or bytes that are not UTF-8. */
+static char *decode(char **room, const char *text, apr_size_t len)
 {
-    char *out = apr_palloc(p, len + 1);
+    char *out = *room;
     char *at = out;
     apr_size_t i;
 
@@ -49,24 +49,41 @@ static char *decode(apr_pool_t *p, const char *text, apr_size_t len)
         *at++ = c;
     }
     *at = '\0';
+    *room = at + 1;
     return og_utf8_valid(out, (apr_size_t)(at - out)) ? out : NULL;
+}
+
+/* How many parameters there can be. */
+static int count_of(const char *args, apr_size_t len)
+{
+    int count = 1;
+    apr_size_t i;
+
+    for (i = 0; i < len && count < REST_QUERY_PARAMS_MAX; i++) {
+        count += args[i] == '&';
+    }
+    return count;
 }
 
 const char *rest_query_parse(apr_pool_t *p, const char *args, apr_array_header_t **params)
 {
     apr_size_t left = args ? strlen(args) : 0;
+    char *room;
 
-    *params = apr_array_make(p, 8, sizeof(rest_param));
     if (left > REST_QUERY_LEN_MAX) {
+        *params = apr_array_make(p, 1, sizeof(rest_param));
         return apr_psprintf(p, "the query is longer than %d bytes", REST_QUERY_LEN_MAX);
     }
+    /* as much as it takes and no more: a long poll keeps it for as long as it waits */
+    *params = apr_array_make(p, count_of(args, left), sizeof(rest_param));
+    room = apr_palloc(p, left + 1);
     while (left) {
         const char *amp = memchr(args, '&', left);
         apr_size_t len = amp ? (apr_size_t)(amp - args) : left;
         const char *equals = memchr(args, '=', len);
         apr_size_t name_len = equals ? (apr_size_t)(equals - args) : len;
-        const char *name = decode(p, args, name_len);
-        const char *value = equals ? decode(p, equals + 1, len - name_len - 1) : "";
+        const char *name = decode(&room, args, name_len);
+        const char *value = equals ? decode(&room, equals + 1, len - name_len - 1) : "";
 
         if (!name || !value) {
             return "the query holds a malformed percent-escape, a NUL or bytes that are not UTF-8";
