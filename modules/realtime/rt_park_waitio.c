@@ -60,12 +60,29 @@ static int answer_here(rt_parking *own, rt_look look)
     return end_request(own);
 }
 
+/* Worker, RT_WANTS: its first look. RT_NOTHING: it waits, and is counted among those who do. What was
+ * read already never makes the socket readable: a client that sends several polls at once is paced. */
+static rt_look look_first(rt_parking *own)
+{
+    rt_look look;
+
+    if (own->c->data_in_output_filters) {
+        rt_client_push(own->c); /* an answer before this one, which did not wait to be sent alone */
+    }
+    if (!own->c->data_in_output_filters && !own->c->aborted
+        && rt_client_look(own->c, own->input) != RT_DATA_CAME && rt_waits_join(&own->wait)) {
+        return rt_poll_look(own->poll, 1);
+    }
+    look = rt_poll_look(own->poll, 0);
+    return look == RT_NOTHING ? RT_FULL : look;
+}
+
 /* Worker, RT_WANTS: park it. 1: parked, 0: answered, and *more says whether requests may follow */
 static int park(rt_parking *own, int *more)
 {
     rt_poll *poll = own->poll;
     apr_interval_time_t longest = rt_places_longest(poll->r->server);
-    rt_look look = RT_FULL;
+    rt_look look;
 
     *more = 0;
     own->rung = 0;
@@ -81,24 +98,9 @@ static int park(rt_parking *own, int *more)
     own->wait.key = poll->place.key;
     own->wait.tab = poll->tab;
     poll->wait = &own->wait;
-    if (own->c->data_in_output_filters) {
-        rt_client_push(own->c); /* an answer before this one, which did not wait to be sent alone */
-    }
-    /* what was read already never makes the socket readable: a client that sends several polls at
-     * once is paced */
-    if (!own->c->data_in_output_filters && !own->c->aborted
-        && rt_client_look(own->c, own->input) != RT_DATA_CAME && rt_waits_join(&own->wait)) {
-        look = rt_poll_look(poll, 1);
-        if (look == RT_NOTHING && give_away(own, RT_PARKED)) {
-            return 1;
-        }
-        if (rt_poll_lingers(poll, look, &own->timer.at)) {
-            rt_poll_stop_waiting(poll);
-            own->lingers = 1;
-            if (give_away(own, RT_PARKED)) {
-                return 1;
-            }
-        }
+    look = look_first(own);
+    if (look == RT_NOTHING && give_away(own, RT_PARKED)) {
+        return 1;
     }
     *more = answer_here(own, look);
     return 0;

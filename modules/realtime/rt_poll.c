@@ -293,6 +293,16 @@ void rt_poll_written(const rt_poll *poll)
     }
 }
 
+static int unavailable(rt_poll *poll)
+{
+    rest_problem problem = { HTTP_SERVICE_UNAVAILABLE, "upstream_unavailable",
+                             "Events are not available at the moment. Please try again.", NULL, 0 };
+
+    problem.retry_after = rt_poll_jitter(1, 5);
+    poll->failure = "store";
+    return rest_problem_send(poll->r, &problem);
+}
+
 static int reply(rt_poll *poll, rt_look look)
 {
     request_rec *r = poll->r;
@@ -304,7 +314,7 @@ static int reply(rt_poll *poll, rt_look look)
 
     rt_segment_bond(&bond, &poll->place);
     if (!rt_cursor_write(cursor, &poll->cursor, &bond)) {
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return unavailable(poll);
     }
     if (drain) {
         retry_ms = rt_poll_jitter(100, 1000);
@@ -323,16 +333,6 @@ static int reply(rt_poll *poll, rt_look look)
                    apr_psprintf(r->pool, "park;dur=%" APR_TIME_T_FMT,
                                 apr_time_as_msec(og_clock_mono() - poll->began)));
     return rest_reply(r, HTTP_OK, "application/json", text, strlen(text));
-}
-
-static int unavailable(rt_poll *poll)
-{
-    rest_problem problem = { HTTP_SERVICE_UNAVAILABLE, "upstream_unavailable",
-                             "Events are not available at the moment. Please try again.", NULL, 0 };
-
-    problem.retry_after = rt_poll_jitter(1, 5);
-    poll->failure = "store";
-    return rest_problem_send(poll->r, &problem);
 }
 
 int rt_poll_refuse(rt_poll *poll, const rest_problem *problem)

@@ -104,18 +104,19 @@ static const rest_problem *read_request(rt_poll *poll, rest_problem *problem)
 static int run(rt_poll *poll, int may_wait)
 {
     rt_look look;
-    int rc;
+    int rc, waits;
 
     poll->query.wait = may_wait ? poll->query.wait : 0;
     rt_batch_init(&poll->batch, poll->r->pool, (int)poll->query.limit,
                   rt_dir(poll->r)->coalesce != 0, rt_segment_seed());
     poll->until = park_until(poll);
     atomic_fetch_add(&rt_segment_counters()->polls, 1);
+    waits = og_clock_mono() < poll->until && !rt_waits_draining();
+    if (waits && rt_waitio_takes(poll)) {
+        return SUSPENDED; /* it looks when it is there, and is answered there when there is something */
+    }
     look = rt_poll_look(poll, 0);
-    if (look == RT_NOTHING && og_clock_mono() < poll->until && !rt_waits_draining()) {
-        if (rt_waitio_takes(poll)) {
-            return SUSPENDED;
-        }
+    if (look == RT_NOTHING && waits) {
         look = rt_park_cond(poll);
     }
     rc = rt_poll_answer(poll, look);
