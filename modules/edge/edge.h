@@ -143,7 +143,8 @@ void edge_key_make(request_rec *r, edge_request *own);
 
 /* What a verified caller may see, as 16 hex digits. */
 #define EDGE_PERMISSIONS_LEN 16
-int edge_permissions(char text[EDGE_PERMISSIONS_LEN + 1], const tenant_identity *identity);
+int edge_permissions(apr_pool_t *p, char text[EDGE_PERMISSIONS_LEN + 1],
+                     const tenant_identity *identity);
 void edge_key_register(apr_pool_t *p);
 
 /* edge_tags.c: what answers show, and what writes outdate */

@@ -4,6 +4,7 @@
 #include "edge.h"
 
 #include "og_number.h"
+#include "rest_merge.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
@@ -57,17 +58,14 @@ const edge_server_conf *edge_conf(void)
     return &effective;
 }
 
+/* Nothing is set. */
+static const edge_dir_conf blank = { .etag = OG_UNSET, .compress = OG_UNSET,
+                                     .compress_min = OG_UNSET, .max_body = OG_UNSET,
+                                     .fields = OG_UNSET, .fields_max = OG_UNSET };
+
 void *edge_dir_create(apr_pool_t *p, char *dir)
 {
-    edge_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
-
-    conf->etag = OG_UNSET;
-    conf->compress = OG_UNSET;
-    conf->compress_min = OG_UNSET;
-    conf->max_body = OG_UNSET;
-    conf->fields = OG_UNSET;
-    conf->fields_max = OG_UNSET;
-    return conf;
+    return apr_pmemdup(p, &blank, sizeof(blank));
 }
 
 /* What holds outside holds inside, too */
@@ -82,8 +80,12 @@ static apr_array_header_t *both(apr_pool_t *p, apr_array_header_t *base, apr_arr
 void *edge_dir_merge(apr_pool_t *p, void *basev, void *addv)
 {
     const edge_dir_conf *base = basev, *add = addv;
-    edge_dir_conf *conf = apr_palloc(p, sizeof(*conf));
+    edge_dir_conf *conf = rest_merge_one(basev, addv, &blank, sizeof(blank));
 
+    if (conf) {
+        return conf;
+    }
+    conf = apr_palloc(p, sizeof(*conf));
     conf->family = add->family ? add->family : base->family;
     conf->etag = (int)og_set_or(add->etag, base->etag);
     conf->compress = (int)og_set_or(add->compress, base->compress);

@@ -103,7 +103,7 @@ static void say_partition(request_rec *r)
     char permissions[EDGE_PERMISSIONS_LEN + 1];
 
     edge_header_drop(r, "X-Tenant-Partition");
-    if (identity && identity->key[0] && edge_permissions(permissions, identity)) {
+    if (identity && identity->key[0] && edge_permissions(r->pool, permissions, identity)) {
         edge_header_say(r, "X-Tenant-Partition",
                         apr_pstrcat(r->pool, identity->key, ".", permissions, NULL));
     }
