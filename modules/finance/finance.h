@@ -220,23 +220,6 @@ void finance_relay_flush(const server_rec *s);
 /* An outbox row that was published: its mark is written within a second. Any thread. */
 void finance_relay_mark(apr_int64_t outbox_id);
 
-/* finance_watchdog.c */
-
-void finance_watchdog_register(apr_pool_t *p);
-
-/* What a job does each time; p is cleared afterwards. */
-typedef void finance_run(apr_pool_t *p, const server_rec *s);
-
-typedef struct finance_job {
-    finance_run *run;
-    const server_rec *s;
-} finance_job;
-
-/* Run a job at an interval: in every child, or as a singleton in one child of the host. For
- * post_config hooks; 1, or 0 after having logged why not. */
-int finance_watchdog(server_rec *s, apr_pool_t *p, const char *name, int singleton,
-                     apr_interval_time_t interval, finance_run *run);
-
 /* finance_values.c: statement parameters */
 
 /* value as text, from p. */

@@ -11,6 +11,8 @@
  * Lock: marks_lock guards the list of marks; it is never held across I/O. */
 #include "finance.h"
 
+#include "rest_watchdog.h"
+
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 
@@ -184,8 +186,9 @@ void finance_relay_flush(const server_rec *s)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     if (finance_conf(s)->job_dsn
-        && (!finance_watchdog(s, pconf, "finance-marks", 0, INTERVAL, write_marks)
-            || !finance_watchdog(s, pconf, "finance-relay", 1, INTERVAL, relay))) {
+        && (!rest_watchdog_add(s, pconf, "finance-marks", "FinanceJobDSN", 0, INTERVAL, write_marks)
+            || !rest_watchdog_add(s, pconf, "finance-relay", "FinanceJobDSN", 1, INTERVAL,
+                                  relay))) {
         return !OK;
     }
     return OK;

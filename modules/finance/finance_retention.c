@@ -4,6 +4,8 @@
  * stay for ever. In bites, so that no statement holds many locks or much WAL. */
 #include "finance.h"
 
+#include "rest_watchdog.h"
+
 #include <apr_strings.h>
 
 #define INTERVAL (60 * APR_USEC_PER_SEC)
@@ -45,7 +47,7 @@ static void sweep(apr_pool_t *p, const server_rec *s)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     if (finance_conf(s)->job_dsn
-        && !finance_watchdog(s, pconf, "finance-retention", 1, INTERVAL, sweep)) {
+        && !rest_watchdog_add(s, pconf, "finance-retention", "FinanceJobDSN", 1, INTERVAL, sweep)) {
         return !OK;
     }
     return OK;

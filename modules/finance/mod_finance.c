@@ -3,12 +3,13 @@
 /* mod_finance: the module record and its hooks, nothing else. */
 #include "finance.h"
 #include "rest_mac.h"
+#include "rest_watchdog.h"
 
 static void hooks(apr_pool_t *p)
 {
     rest_mac_register(p);
     finance_config_register(p);
-    finance_watchdog_register(p);
+    rest_watchdog_register(p, finance_relay_flush);
     finance_db_register(p);
     finance_idempotency_register(p);
     finance_effects_register(p);
