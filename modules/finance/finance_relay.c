@@ -1,12 +1,15 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The relay: publishes the events that a crash left in the outbox (decisions.md 21, realtime.md).
+/* The relay: publishes the events that a crash left in the outbox (decisions.md 21, realtime.md), and
+ * outdates what the same writes changed.
  *
  * A request publishes its event right after its commit and only remembers that the row is done;
  * the marks are written once a second by each child. A row that stays unmarked for RELAY_AFTER was
  * lost with its child: one relay (a watchdog singleton of the host, an advisory lock over hosts)
  * publishes it. A row can be published twice, by a request whose mark came late and by the relay:
- * the store drops a known eventId, and delivery is at least once anyway.
+ * the store drops a known eventId, and delivery is at least once anyway. A write moves its tags before
+ * it publishes, so one whose event is missing may not have moved them: the relay does, first. The rows
+ * of a transaction have its organisation and its time in common, in both outboxes.
  *
  * Lock: marks_lock guards the list of marks; it is never held across I/O. */
 #include "finance.h"
@@ -137,6 +140,34 @@ static const char *publish_rows(apr_pool_t *p, const server_rec *s, const PGresu
     return done ? finance_int_array(p, ids, done) : NULL;
 }
 
+static const char tags_sql[] =
+    "SELECT DISTINCT unnest(purge.keys) FROM event_outbox AS event JOIN purge_outbox AS purge"
+    " ON purge.org_id = event.org_id AND purge.created_at = event.created_at"
+    " WHERE event.id = ANY ($1::bigint[])";
+
+/* The tags of the writes that rows are of; 0: the database failed, and nothing was moved. */
+static int move_tags(apr_pool_t *p, rest_tx *tx, const PGresult *rows)
+{
+    apr_array_header_t *tags = apr_array_make(p, 16, sizeof(const char *));
+    int n = PQntuples(rows), i;
+    apr_int64_t *ids = apr_palloc(p, (apr_size_t)n * sizeof(*ids));
+    const PGresult *found;
+    const char *list;
+
+    for (i = 0; i < n; i++) {
+        ids[i] = apr_atoi64(finance_text(rows, i, 0));
+    }
+    list = finance_int_array(p, ids, n);
+    if (rest_tx_exec(tx, tags_sql, 1, &list, &found) != REST_DB_OK) {
+        return 0;
+    }
+    for (i = 0; i < PQntuples(found); i++) {
+        APR_ARRAY_PUSH(tags, const char *) = finance_text(found, i, 0);
+    }
+    finance_tags_move(tags);
+    return 1;
+}
+
 static void relay(apr_pool_t *p, const server_rec *s)
 {
     /* a time that no event can have, an infinite one for instance, holds nobody up: 0 is now */
@@ -159,7 +190,8 @@ static void relay(apr_pool_t *p, const server_rec *s)
         || rest_tx_batch(tx, take, 2, res) != REST_DB_OK) {
         return;
     }
-    if (!strcmp(finance_text(res[0], 0, 0), "t") && PQntuples(res[1])) {
+    if (!strcmp(finance_text(res[0], 0, 0), "t") && PQntuples(res[1])
+        && move_tags(p, tx, res[1])) {
         ids = publish_rows(p, s, res[1]);
         if (ids) {
             rest_tx_stmt mark = { mark_sql, 1, &ids };
