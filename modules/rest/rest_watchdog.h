@@ -4,8 +4,9 @@
  * @file  rest_watchdog.h
  * @brief A module's jobs, on mod_watchdog
  *
- * What a job does may use all that the child has: it runs in threads without signals, and only while
- * the child's pool is there. Each module that is linked with this has jobs, and a gate, of its own.
+ * What a job does may use all that the child has: it runs in threads without signals, and only
+ * while the child's pool is there. Each module that is linked with this has jobs, and a gate, of
+ * its own.
  */
 #ifndef REST_WATCHDOG_H
 #define REST_WATCHDOG_H
@@ -33,8 +34,8 @@ void rest_watchdog_register(apr_pool_t *p, rest_watchdog_last *last);
  * @param why   the directive that asks for it
  * @return 1, or 0 after having logged why not
  */
-int rest_watchdog_add(server_rec *s, apr_pool_t *p, const char *name, const char *why, int singleton,
-                      apr_interval_time_t interval, rest_watchdog_run *run);
+int rest_watchdog_add(server_rec *s, apr_pool_t *p, const char *name, const char *why,
+                      int singleton, apr_interval_time_t interval, rest_watchdog_run *run);
 
 /** Whether the child waits for its jobs in order to end: one that takes long leaves off. */
 int rest_watchdog_ends(void);

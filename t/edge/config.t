@@ -38,6 +38,14 @@ my @refused = (
     (map { ["PurgeEpochs $_", qr/PurgeEpochs: expected a whole number from 1024 to 268435456, not "/] }
         '0', '-1', '1023', '268435457', '2147483648', '9223372036854775808', '1K', '1e3', '" "'),
     ["<VirtualHost *:1>\nPurgeEpochs 1024\n</VirtualHost>", qr/PurgeEpochs cannot occur/],
+    (map { ["EdgeSelfTest $_", qr{EdgeSelfTest: expected http://ADDRESS:PORT/PATH with an address of loopback \(127\.0\.0\.1, \[::1\]\) and no query, not "}] }
+        qw(https://127.0.0.1:80/x http://127.0.0.1/x http://127.0.0.1:80 http://127.0.0.1:0/x http://127.0.0.1:65536/x http://localhost:80/x http://10.0.0.1:80/x
+           http://128.0.0.1:80/x http://[::2]:80/x http://::1:80/x http://[127.0.0.1]:80/x http://[::1]/x http://a@127.0.0.1:80/x http://127.0.0.1:80/x?y
+           http://127.1:80/x http://0x7f.0.0.1:80/x http:// /x), '" "', '"http://127.0.0.1:80/x y"', '"http://127.0.0.1:80/x#y"', 'http://127.0.0.1:80/' . 'x' x 1024),
+    (map { ["EdgeSelfTest http://127.0.0.1:80/x $_", qr/EdgeSelfTest: expected every=SPAN behind the URL, not "/] } '60s', 'Every=60s', '" "'),
+    (map { ["EdgeSelfTest http://127.0.0.1:80/x every=$_", qr/EdgeSelfTest: expected .* not "/] } '', '0', '999ms', '61min', '2h', '-1s', '1e3', '9223372036854775808'),
+    ['EdgeSelfTest', qr/EdgeSelfTest takes one or two arguments|EdgeSelfTest takes 1-2 arguments/],
+    ["<VirtualHost *:1>\nEdgeSelfTest http://127.0.0.1:80/x\n</VirtualHost>", qr/EdgeSelfTest cannot occur/],
     # contradictions
     ["TenantTrustedEdge none\n${family}EdgeCache f", qr/OG1303: EdgeCache: expected CacheQuickHandler off in this server: mod_cache would answer before anybody is verified/],
     ["TenantTrustedEdge none\nCacheQuickHandler on\n${family}EdgeCache f", qr/OG1303: EdgeCache: expected CacheQuickHandler off/],
@@ -62,6 +70,9 @@ for my $lines (
     "EdgeCompressMinSize 1M\nEdgeMaxBody 64M\nPurgeEpochs 1024",
     "EdgeCacheSize 1M\nEdgeCacheMaxEntry 1K\nEdgeCollapseWait 0",
     "EdgeCacheSize 64G\nEdgeCacheMaxEntry 64M\nEdgeCollapseWait 10s",
+    "EdgeSelfTest http://127.0.0.1:8080/internal/canary",
+    "EdgeSelfTest http://127.9.8.7:1/ every=1s",
+    "EdgeSelfTest http://[::1]:65535/x every=1h",
     "EdgeTag \"a:%{query:x}\"\nEdgeTag plain\nEdgePurge \"b:%{tenant:org}:%{tenant:user}:%{tenant:role}:%{tenant:properties}\"",
     "EdgeFamily " . 'x' x 64 . " max-age=31536000 s-maxage=31536000 stale-while-revalidate=31536000 stale-if-error=31536000 shared=user immutable",
 ) {
