@@ -16,7 +16,7 @@
 #include <openssl/rand.h>
 #include <stdatomic.h>
 
-#define NAME   "orgscale-edge"
+#define NAME   "orgscale-edge-breaker"
 #define MAGIC  0x65644765 /* "edGe" */
 #define LAYOUT 1
 

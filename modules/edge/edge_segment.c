@@ -16,7 +16,7 @@
 #include <http_core.h>
 #include <openssl/rand.h>
 
-#define NAME   "orgscale-edge"
+#define NAME   "orgscale-edge-cache"
 #define MAGIC  0x65446745 /* "eDgE" */
 #define LAYOUT 1
 

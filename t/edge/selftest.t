@@ -56,7 +56,7 @@ $locations
 Alias /stock "$stage/t/htdocs"
 <Location /stock>
     Header         set Cache-Control "public, max-age=600"
-    CacheEnable    $cache
+    CacheEnable    socache
     CacheHeader    On
 </Location>
 <LocationMatch "^/(canary|bare|forwarded|server-status)">
