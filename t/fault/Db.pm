@@ -112,11 +112,11 @@ sub median {
     return $sorted[$#sorted / 2];
 }
 
-# Within 2 s, or what is allowed, the database is in use again, by all children: the last failure
+# Within 2 s, or what is allowed to a build for use, the database is in use again, by all children: the last failure
 # lies before that.
 sub recovers {
     my ($name, %opt) = @_;
-    my ($since, $within) = ($opt{since} // time, $opt{within} // 2);
+    my ($since, $within) = ($opt{since} // time, ($opt{within} // 2) * My::Server::slowness());
     my ($row, $last) = (0, $since);
     # for a second, in which every child has been asked: each has its own word on whether there is a database
     while (($row < 20 || time < $last + 1) && time < $since + 20) {

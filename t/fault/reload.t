@@ -16,7 +16,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use constant { WALKS => 30, STOPS => 5 };
-my $slow = $ENV{ASAN_OPTIONS} || $ENV{TSAN_OPTIONS} && $ENV{LD_PRELOAD} || $ENV{TEST_WRAP} ? 4 : 1;
+my $slow = My::Server::slowness();
 my $event = ($ENV{TEST_MPM} // 'event') eq 'event';
 my $org = 700;
 srand 7;

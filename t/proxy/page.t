@@ -34,7 +34,7 @@ while ($page =~ /^```(apache|sh)\n(.*?)^```$/msg) {
         # what My::Server says itself, for the build that is tested
         $lines .= $block =~ s/^(?:Server(?:Name|Root)|DefaultRuntimeDir|PidFile|ErrorLog|Listen|LoadModule) .*\n//mgr;
         $httpd->configure(lines => $lines);
-        $blocks++ ? $httpd->graceful : $httpd->start;
+        $blocks++ ? $httpd->graceful->renewed : $httpd->start;
         next;
     }
     for (grep { /^curl / } split /\n/, $block) {

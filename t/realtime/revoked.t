@@ -65,7 +65,7 @@ sub children {
 }
 
 for my $park ('auto', $mpm eq 'event' ? 'condvar' : ()) {
-    $httpd->configure(site($park))->graceful if $park ne 'auto';
+    $httpd->configure(site($park))->graceful->renewed if $park ne 'auto';
     my ($children, $right, $kept, @took) = (0, 1, 1);
     # which child takes a connection is the kernel's choice: rounds go on until two held some
     while ($children < 2 && $round < 40 || $round % 5) {

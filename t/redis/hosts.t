@@ -93,7 +93,7 @@ is $again->{content}, $first->{content}, 'byte for byte';
 is((post(1, '/once?x=1', 'Idempotency-Key' => 'k-1'))[0]{status}, 409, 'another request under the key is refused there');
 
 # short time-outs from here on: what counts is that nobody waits
-$_->configure(lines => "${site}RedisTimeout 20ms\n") && $_->graceful for @hosts;
+$_->configure(lines => "${site}RedisTimeout 20ms\n")->graceful->renewed for @hosts;
 for my $fault (['stopped', sub { $redis->stop }, sub { $redis->start }],
     ['frozen', sub { $redis->freeze }, sub { $redis->thaw }]) {
     my ($name, $break, $mend) = @$fault;
@@ -110,7 +110,7 @@ for my $fault (['stopped', sub { $redis->stop }, sub { $redis->start }],
     }
     is "@limited", join(' ', (200) x 10, (429) x 2), "$name: the buckets of this host decide";
     is "@once", join(' ', (503) x 12), 'and no request with a key is done';
-    cmp_ok $slowest, '<', 0.12 * ($ENV{ASAN_OPTIONS} ? 5 : 1), 'and nobody waited for it';
+    cmp_ok $slowest, '<', 0.12 * My::Server::slowness(), 'and nobody waited for it';
     $mend->();
     ok soon(sub { (post(0, '/once', 'Idempotency-Key' => "back-$name-" . rand))[0]{status} == 200 }), 'and when it is back, keys are taken again';
     my $seen = counts(0);

@@ -197,7 +197,7 @@ $httpd->restart;
 holds('after a restart');
 
 # full: 16 others, of organisations 101 to 116, then two more
-$httpd->configure(lines => "TenantRevocations 16\n$site")->graceful;
+$httpd->configure(lines => "TenantRevocations 16\n$site")->graceful->renewed;
 my $mark = $httpd->mark;
 my $old = $admin;
 $admin = caller_of(undef, 99, 'new', time + 20);
@@ -213,7 +213,7 @@ is statuses($who{'its name elsewhere'}), 200, 'org 8 had none revoked';
 is statuses($old), 401, 'admins of no organisation had one, so those as old are refused';
 
 # for how long a token that does not say when is refused
-$httpd->configure(lines => "TenantRevocationLife 1s\n$site")->graceful;
+$httpd->configure(lines => "TenantRevocationLife 1s\n$site")->graceful->renewed;
 is revoke(orgId => 200, userId => 1), 204, 'a user is revoked for a second';
 is statuses(caller_of(200, 1, 's', $now - 10)), 401, 'a token from before is refused';
 is statuses(caller_of(200, 1, 's', undef)), 401, 'and one that does not say when, for the clocks that differ';

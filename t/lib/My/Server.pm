@@ -8,7 +8,7 @@ package My::Server;
 #
 #   my $httpd = My::Server->new('reload', realtime => 1, dsn => $pg->host, lines => "Timeout 5\n");
 #   $httpd->start;  $httpd->port;  $httpd->children;  $httpd->errors($mark)
-#   $httpd->configure(lines => …);  $httpd->graceful;  $httpd->restart;
+#   $httpd->configure(lines => …);  $httpd->graceful->renewed;  $httpd->restart;
 #   my ($status, $seconds) = $httpd->stop('TERM');
 #
 # realtime => 1:  /rt/a/subscribe, publish, metrics (Rt.pm)   dsn => HOST:  /v1/finance/
@@ -131,6 +131,9 @@ sub suites_httpd {
     return Apache::TestConfig->thaw->{vars}{httpd};
 }
 
+# How much longer all may take than in a build for use: t/TEST sets the first for each sanitizer.
+sub slowness { return $ENV{ASAN_OPTIONS} || $ENV{TEST_WRAP} ? 5 : 1 }
+
 # Returns once it answers; dies with its log when it does not. $opt{env}: for its environment;
 # $opt{files}: how many it may have open, as a process.
 sub start {
@@ -186,21 +189,38 @@ sub children {
     return @pids;
 }
 
-# Signals the parent, and waits until what it says for it stands in the log.
+# Signals the parent, and waits until what it says for it stands in the log. It starts no child between
+# both: whoever is there before the line is has the configuration of before.
 sub reload {
     my ($self, $signal) = @_;
     my $mark = $self->mark;
+    my @now = $self->children;
+    $self->{before} = [@now];
     kill $signal => $self->{pid} or die "kill: $!";
     my $end = Time::HiRes::time() + 30;
     while ($self->errors($mark) !~ /resuming normal operations/) {
         die "no reload\n" . $self->errors($mark) if Time::HiRes::time() > $end || $self->has_ended;
-        select undef, undef, undef, 0.02;
+        select undef, undef, undef, 0.01;
+        $self->{before} = [@now];
+        @now = $self->children;
     }
     return $self;
 }
 
 sub graceful { return $_[0]->reload('USR1') }
 sub restart  { announce_hard_end(); return $_[0]->reload('HUP') }
+
+# Waits until a reload has come to all: who was there before it accepts connections until it has heard of
+# it, and answers them as configured before.
+sub renewed {
+    my $self = shift;
+    my $end = Time::HiRes::time() + 60;
+    while (my @left = grep { my $pid = $_; grep { $_ == $pid } @{ $self->{before} } } $self->children) {
+        die "@left did not end\n" . $self->errors if Time::HiRes::time() > $end;
+        select undef, undef, undef, 0.02;
+    }
+    return $self;
+}
 
 # A child that is ended at once closes the sockets of its workers, and event's complain of that. Rarely
 # one belongs to a connection that ended this moment, whose memory APR has just given back: stock event
