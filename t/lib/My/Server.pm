@@ -115,6 +115,12 @@ DefaultRuntimeDir $dir
 ErrorLog          $dir/error_log
 TypesConfig       /etc/mime.types
 DocumentRoot      $stage/t/htdocs
+# as in t/conf/httpd.conf.in
+<IfDefine POOL_DEBUG>
+    <IfModule proxy_module>
+        ProxyAddHeaders Off
+    </IfModule>
+</IfDefine>
 CONF
     print $fh $site{log} // "LogLevel info\nCustomLog $dir/access_log \"%P %t \\\"%r\\\" %>s %D\"\n";
     print $fh $site{mpm} // $mpm, "<Directory />\n    Require all granted\n    AllowOverride None\n</Directory>\n";
@@ -125,10 +131,12 @@ CONF
     return $self;
 }
 
-# Which httpd the suite runs. t/load says so itself, and needs no Apache::Test.
+# Which httpd the suite runs, and with which -D of t/TEST -defines. t/load says so itself, and needs no
+# Apache::Test.
 sub suites_httpd {
     require Apache::TestConfig;
-    return Apache::TestConfig->thaw->{vars}{httpd};
+    my $vars = Apache::TestConfig->thaw->{vars};
+    return ($vars->{httpd}, map { "-D$_" } split ' ', $vars->{defines} // '');
 }
 
 # How much longer all may take than in a build for use: t/TEST sets the first for each sanitizer.
@@ -139,14 +147,14 @@ sub slowness { return $ENV{ASAN_OPTIONS} || $ENV{TEST_WRAP} ? 5 : 1 }
 sub start {
     my ($self, %opt) = @_;
     my $dir = $self->{dir};
-    my $httpd = $ENV{TEST_HTTPD} // suites_httpd();
+    my @httpd = $ENV{TEST_HTTPD} // suites_httpd();
     $self->{pid} = fork // die "fork: $!";
     if (!$self->{pid}) {
         setpgrp;        # prefork's parent ends its children by ending its group
         %ENV = (%ENV, %{ $opt{env} // {} });
         open STDOUT, '>>', "$dir/output";
         open STDERR, '>&', \*STDOUT;
-        exec +($opt{files} ? ('prlimit', "--nofile=$opt{files}") : ()), $httpd, '-f', "$dir/httpd.conf", '-DFOREGROUND'
+        exec +($opt{files} ? ('prlimit', "--nofile=$opt{files}") : ()), @httpd, '-f', "$dir/httpd.conf", '-DFOREGROUND'
             or POSIX::_exit(127);
     }
     my $end = Time::HiRes::time() + 60;
