@@ -59,6 +59,28 @@ for my $name (qw(asan.12 tsan.3 ubsan.4 fault.x/asan.5)) {
     is_deeply [My::Gate::log_sins($logs)], ["sanitizer report $logs/$name"], "$name is a sin";
     unlink "$logs/$name";
 }
+# what stock event does itself is none, as long as nobody else had a part in it
+my $event = <<'REPORT';
+==9==ERROR: AddressSanitizer: heap-use-after-free on address 0x60700001e348 at pc 0x7f29367cfd7e bp 0x7ffc8ff09ef0 sp 0x7ffc8ff09ee8
+READ of size 8 at 0x60700001e348 thread T0
+    #0 0x7f29367cfd7d in apr_socket_timeout_set network_io/unix/sockopt.c:86
+    #1 0x7f29366380bc  (/usr/lib/apache2/modules/mod_mpm_event.so+0x60bc)
+    #2 0x7f2936639506  (/usr/lib/apache2/modules/mod_mpm_event.so+0x7506)
+    #3 0x564cd4eda84f in ap_run_mpm (/usr/sbin/apache2+0x4384f)
+    #4 0x564cd4ed21c1 in main (/usr/sbin/apache2+0x3b1c1)
+
+freed by thread T32 here:
+    #0 0x7f29368b76a8 in __interceptor_free ../../../../src/libsanitizer/asan/asan_malloc_linux.cpp:52
+REPORT
+my $ours = '    #2 0x7f2936639506 in child_exit rt_bell.c:9 (/stage/modules/mod_realtime_lp.so+0x7506)';
+for (['event closes a socket that is gone', 0], ['another kind of error', 1, 'heap-use-after-free', 'heap-buffer-overflow'],
+    ['another function', 1, 'apr_socket_timeout_set', 'apr_palloc'], ['code of ours between', 1, qr/^    #2 .*$/m, $ours],
+    ['another thread', 1, qr/^    #3 (.*)\n    #4 .*$/m, '    #3 0x7f2936639506 in start_thread nptl/pthread_create.c:442']) {
+    my ($name, $sins, $from, $to) = @$_;
+    spew('asan.6', defined $from ? $event =~ s/$from/$to/r : $event);
+    is scalar(My::Gate::log_sins($logs)), $sins, "a report: $name";
+}
+unlink "$logs/asan.6";
 spew('vg.1', '==1== ERROR SUMMARY: 0 errors from 0 contexts (suppressed: 2 from 1)');
 is scalar(My::Gate::log_sins($logs)), 0, 'a log of valgrind without errors is none';
 spew('vg.1', '==1== ERROR SUMMARY: 2 errors from 1 contexts (suppressed: 0 from 0)');
