@@ -136,7 +136,7 @@ for my $case (['a first secret', 'a'], ['another', 'b', 'a'], ['the other way ro
     }), "$what: a cursor of before the reload goes on";
 }
 $httpd->configure(realtime => 1, lines => "RealtimeCursorSecret file:$dir/secret-b\n");
-$httpd->graceful;
+$httpd->graceful->renewed;
 ok wait_for(10, sub { (subscribe('a', token(), "wait=0&cursor=$cursor")->{gap} // {})->{reason} // '' eq 'foreign' }),
     'a secret that is named no more makes cursors foreign';
 

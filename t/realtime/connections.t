@@ -269,9 +269,9 @@ sub reloaded {
         my @said = map { my $res = answer($_, 10); $res && $res->{status} == 200 ? json_of($res) : () } @polls;
         is scalar(grep { $_->{drain} && !@{ $_->{events} } && !$_->{gap} } @said), $many, 'a graceful restart answers each, with drain';
         close $_ for @polls;
-        ok wait_for(15, sub { !grep { kill 0, $_ } @old }), 'the old children end';
+        ok wait_for(15 * My::Server::slowness(), sub { !grep { kill 0, $_ } @old }), 'the old children end';
         # worker and prefork let their threads wait for KeepAliveTimeout
-        cmp_ok Time::HiRes::time() - $began, '<', $kind eq 'event' ? 8 : 15, 'in time';
+        cmp_ok Time::HiRes::time() - $began, '<', ($kind eq 'event' ? 8 : 15) * My::Server::slowness(), 'in time';
         is ids(subscribe('a', token(), "wait=0&cursor=$cursor")), "kept$round", 'what was published before is there';
         ok forgotten(), 'nobody waits';
     }

@@ -31,7 +31,7 @@ ErrorLog $stage/t/logs/configtest_log
 $lines
 CONF
     close $fh;
-    my $httpd = Apache::TestConfig->thaw->{vars}{httpd};
+    my $httpd = $ENV{TEST_UNWRAPPED} // Apache::TestConfig->thaw->{vars}{httpd};
     my $output = `$limit$httpd -t -f $file 2>&1`;
     my $accepted = $? == 0;
     unlink $file;
