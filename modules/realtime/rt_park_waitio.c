@@ -12,6 +12,7 @@
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <sched.h>
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
@@ -214,6 +215,9 @@ static int process_connection(conn_rec *c)
             return rc;
         }
         if (park(own, &more)) {
+            /* who answers others goes first: without this their answers wait while this thread goes on
+             * with the next poll of one that has had its own */
+            sched_yield();
             return OK;
         }
         if (more && c->data_in_input_filters) {
