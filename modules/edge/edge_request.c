@@ -9,6 +9,8 @@
  * epochs are for, and a reload of a page is no reason to ask the database. */
 #include "edge.h"
 
+#include "edge_validator.h"
+
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <http_request.h>
@@ -138,6 +140,21 @@ static void make(request_rec *r, const edge_dir_conf *conf)
     }
 }
 
+/* A write that is for one version names it as it was seen; who is to compare knows no codings. */
+static void ask_by_bases(request_rec *r)
+{
+    static const char *const names[] = { "If-Match", "If-None-Match", NULL };
+    int i;
+
+    for (i = 0; names[i]; i++) {
+        const char *list = apr_table_get(r->headers_in, names[i]);
+
+        if (list) {
+            apr_table_setn(r->headers_in, names[i], edge_validator_bases(r->pool, list));
+        }
+    }
+}
+
 static int is_on(const edge_dir_conf *conf)
 {
     return edge_family_of(conf) || edge_validates(conf) || conf->compress == 1;
@@ -148,7 +165,13 @@ static int fixups(request_rec *r)
     const edge_dir_conf *conf = edge_dir(r);
     edge_request *before = edge_request_of(r);
 
-    if (r->main || r->method_number != M_GET) {
+    if (r->main) {
+        return DECLINED;
+    }
+    if (r->method_number != M_GET) {
+        if (edge_validates(conf)) {
+            ask_by_bases(r);
+        }
         return DECLINED;
     }
     if (before) {

@@ -152,6 +152,16 @@ get("/plain/$port/own", 'Accept-Encoding' => 'br', 'If-None-Match' => '"v1-br"')
 like +($origin->asked('/own'))[0], qr/^If-None-Match: "v1"$/m, 'a backend is asked by the tag that it knows';
 unlike +($origin->asked('/own'))[0], qr/^Accept-Encoding:/mi, 'and for what is not encoded';
 
+# a write that is for one version of it
+for my $prefix (qw(plain ledger)) {
+    for my $case (['If-Match', '"v1-br"', '"v1"'], ['If-Match', '"v1-gzip", W/"v2-br","v3"', '"v1", W/"v2","v3"'], ['If-None-Match', '*', '*'], ['If-Match', '"v1"', '"v1"']) {
+        my ($name, $sent, $told) = @$case;
+        $origin->forget('/own');
+        ask("PUT /$prefix/$port/own", @by, $name => $sent, 'Content-Length' => 0);
+        like +($origin->asked('/own'))[0], qr/^\Q$name: $told\E$/m, "$prefix: PUT with $name $sent is told by the tags that its origin knows";
+    }
+}
+
 # another organisation's tag means nothing but equal content
 my $tag = get("/ledger/$port/bare")->{header}{etag};
 $origin->says('/bare', body => '{"of":22}');
