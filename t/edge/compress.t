@@ -71,6 +71,31 @@ for my $case (['br;q=0.1, gzip', 'gzip'], ['br', 'br'], ['gzip', 'gzip']) {
 }
 is ask("GET /packed/$port" . made(body => '{}'), @by, 'Accept-Encoding' => 'br')->{header}{'content-encoding'}, undef, 'nor is little encoded by them';
 
+# each representation is compressed once, whoever asks for it, and after a purge that changed nothing as well: our own
+# tag tells that, or the origin does
+sub compressions {
+    my $path = shift;
+    open my $log, '<', "$ENV{TEST_STAGE}/t/logs/edge_log" or die "edge_log: $!";
+    return scalar grep { /^\Q$path\E \d+$/ } <$log>;
+}
+for my $how ([], [ETag => '"x"'], [ETag => 'W/"x"'], ['Last-Modified' => 'Thu, 01 Oct 2026 10:00:00 GMT']) {
+    for my $coding (qw(br gzip)) {
+        my $path = "/ledger/$port" . made(body => 'x,' x 2000, @$how);
+        my $got = sub { my $res = ask("GET $path?propertyId=5", @by, 'Accept-Encoding' => $coding); return unzip($res) eq 'x,' x 2000 ? status_of($res) : 'another body' };
+        $got->();
+        is $got->(), 'hit', "$coding, @$how: kept" for 1 .. 3;
+        my $purge = made(body => 'done');
+        for (1 .. 3) {
+            ask("POST /ledger/$port$purge?propertyId=5", @by, 'Content-Length' => 0);
+            is $got->(), 'fwd=stale; fwd-status=304; stored', 'purged, and still good';
+            is $got->(), 'hit', 'and kept again';
+        }
+        my $end = time + 20;
+        sleep 1 until compressions($path) || time > $end;      # a line is written behind its answer
+        is compressions($path), 1, 'compressed once';
+    }
+}
+
 # a client that leaves in the middle, often; the next is served (LeakSanitizer looks at the rest)
 for my $n (1 .. 20) {
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => port_of('edge')) or die "connect: $!";
