@@ -9,6 +9,7 @@ use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use IO::Select ();
 use My::Log qw(expect_error log_mark log_since);
+use My::Server ();
 use Rt qw(answer caller_of event json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes ();
@@ -54,8 +55,8 @@ for my $round (1 .. 2) {
     is scalar(grep { $_->{head} =~ /^Connection:.*\bclose\r$/m } grep { $_ } @answers), 6, 'and Connection: close';
     is scalar(grep { !@{ $_->{events} } && !$_->{gap} } @said), 6, 'no event and no gap';
     cmp_ok((sort { $b <=> $a } map { $_->{at} - $sent } grep { $_ } @answers)[0], '<', 5, 'soon');
-    ok wait_for(10, sub { log_since($mark) =~ /resuming normal operations/ }), 'the server is back';
-    ok wait_for(5, sub { gone(@old) }), 'and the old children are gone';
+    ok wait_for(10 * My::Server::slowness(), sub { log_since($mark) =~ /resuming normal operations/ }), 'the server is back';
+    ok wait_for(5 * My::Server::slowness(), sub { gone(@old) }), 'and the old children are gone';
     is ids(subscribe('b', $owner, 'wait=0&cursor=earliest')), join(' ', map { "before-$_" } 1 .. $round),
         'an event published before the restart is there after it';
     publish('a', event($org, eventId => "after-$round"));

@@ -117,7 +117,7 @@ SetEnvIf X-Who "^([^.]*)\\.([^.]*)\\.([^.]*)\\.([^.]*)\\.(.*)\$" W_ORG=\$1 W_USE
 </Location>
 CONF
 $httpd->configure(realtime => 1, lines => $lines);
-$httpd->start(env => My::Server::without_leak_check());
+$httpd->start(env => My::Server::without_leak_check(), unwrapped => 1);
 my $port = $httpd->port;
 
 sub basic { return (Authorization => 'Basic ' . encode_base64('someone:secret', ''), 'X-Who' => $who{ $_[0] }) }

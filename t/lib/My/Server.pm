@@ -143,11 +143,13 @@ sub suites_httpd {
 sub slowness { return $ENV{ASAN_OPTIONS} || $ENV{TEST_WRAP} ? 5 : 1 }
 
 # Returns once it answers; dies with its log when it does not. $opt{env}: for its environment;
-# $opt{files}: how many it may have open, as a process.
+# $opt{files}: how many it may have open, as a process. $opt{unwrapped}: not under TEST_WRAP, as is one with
+# few files, of which valgrind takes its share.
 sub start {
     my ($self, %opt) = @_;
     my $dir = $self->{dir};
     my @httpd = $ENV{TEST_HTTPD} // suites_httpd();
+    $httpd[0] = $ENV{TEST_UNWRAPPED} // $httpd[0] if $opt{files} || $opt{unwrapped};
     $self->{pid} = fork // die "fork: $!";
     if (!$self->{pid}) {
         setpgrp;        # prefork's parent ends its children by ending its group
