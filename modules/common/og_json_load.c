@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Strict JSON reading, see og_json.h. jansson checks UTF-8, duplicates and trailing text; it recurses
- * up to 2048 levels, so the depth is bounded before it sees the text, and it takes a NUL behind a
- * number for the end of that, so none is let through. */
+/* Strict JSON reading, see og_json.h. jansson checks UTF-8, duplicates and trailing text; it
+ * recurses up to 2048 levels, so the depth is bounded before it sees the text, and it takes a NUL
+ * behind a number for the end of that, so none is let through. */
 #include "og_json.h"
 
 #include <apr_strings.h>

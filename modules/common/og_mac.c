@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Hashes and macs, see og_mac.h. A thread of a child keeps one context for all that it hashes: to make
- * one costs OpenSSL 3 more than hashing a token. The mac is RFC 2104's own two hashes for the same
- * reason: EVP_MAC looks its digest up by name and allocates six times, each time. */
+/* Hashes and macs, see og_mac.h. A thread of a child keeps one context for all that it hashes: to
+ * make one costs OpenSSL 3 more than hashing a token. The mac is RFC 2104's own two hashes for the
+ * same reason: EVP_MAC looks its digest up by name and allocates six times, each time. */
 #include "og_mac.h"
 
 #include <openssl/crypto.h>

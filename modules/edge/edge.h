@@ -3,9 +3,10 @@
 /* Private to modules/edge: what its httpd-side files share.
  *
  * A GET's way (docs/how-a-response-is-cached.md): fixups make its edge_request and hold back what
- * the client said of versions and ranges; mod_cache answers or lets it pass; on the way out EDGE_ETAG,
- * EDGE_COMPRESS and EDGE_FACE make the representation that mod_cache keeps, EDGE_CONDITIONS answers
- * what was held back, and mod_tenant's egress hook says what this client may do with it. */
+ * the client said of versions and ranges; mod_cache answers or lets it pass; on the way out
+ * EDGE_ETAG, EDGE_COMPRESS and EDGE_FACE make the representation that mod_cache keeps,
+ * EDGE_CONDITIONS answers what was held back, and mod_tenant's egress hook says what this client
+ * may do with it. */
 #ifndef EDGE_H
 #define EDGE_H
 
@@ -194,8 +195,8 @@ typedef struct edge_fields {
     const char *accept_encoding; /* the client's, while a backend is asked; NULL: it is in place */
 } edge_fields;
 
-/* Of the client's request, from fixups (APR_HOOK_MIDDLE) on; NULL: it asks for nothing in particular,
- * or nobody looks. */
+/* Of the client's request, from fixups (APR_HOOK_MIDDLE) on; NULL: it asks for nothing in
+ * particular, or nobody looks. */
 edge_fields *edge_fields_of(const request_rec *r);
 
 /* What it asks for as a text that is equal where that is; NULL likewise. */

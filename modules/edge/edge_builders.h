@@ -9,12 +9,12 @@
  *     edge_builders | group 0 | group 1 | …
  *     a group: its lock | marks
  *
- * A mark is a key, an epoch, and the process that builds. A group's robust lock guards its marks, and
- * is held for a look at them. Who waits sleeps on the mark's word (a futex: it wakes without a lock,
- * and a waiter that is killed leaves nothing behind). Every wait is timed, and none is longer than
- * EDGE_BUILDERS_ROUND: a builder that is killed wakes nobody, but who asks again finds it gone and
- * takes its mark over. The pid of one that is gone may be given to another process, so a mark counts
- * for EDGE_BUILDERS_LEASE at the most.
+ * A mark is a key, an epoch, and the process that builds. A group's robust lock guards its marks,
+ * and is held for a look at them. Who waits sleeps on the mark's word (a futex: it wakes without a
+ * lock, and a waiter that is killed leaves nothing behind). Every wait is timed, and none is longer
+ * than EDGE_BUILDERS_ROUND: a builder that is killed wakes nobody, but who asks again finds it gone
+ * and takes its mark over. The pid of one that is gone may be given to another process, so a mark
+ * counts for EDGE_BUILDERS_LEASE at the most.
  */
 #ifndef EDGE_BUILDERS_H
 #define EDGE_BUILDERS_H

@@ -4,8 +4,8 @@
  * another's data.
  *
  * mod_cache's quick handler answers before anybody is verified, so it has to be off. mod_tenant's
- * egress filter has the last word on Cache-Control; where it does not work, the line that mod_cache is
- * to see would be what clients get. And a tag without mod_purge would outdate nothing. */
+ * egress filter has the last word on Cache-Control; where it does not work, the line that mod_cache
+ * is to see would be what clients get. And a tag without mod_purge would outdate nothing. */
 #include "edge.h"
 
 #include <apr_strings.h>

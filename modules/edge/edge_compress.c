@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* EDGE_COMPRESS: the gate in front of mod_brotli's and mod_deflate's filters (decisions.md 15).
  *
- * These have no minimum, take the first coding that they know whatever its weight, and say Vary only
- * where they compress. The gate decides, puts in the one filter that fits, and takes out others that
- * were configured. Behind it EDGE_CODED names the representation: its tag gets the coding's suffix,
- * whatever BrotliAlterETag and DeflateAlterETag say, and Vary loses Accept-Encoding, which the key
- * has; every response here gets it back at the end (edge_face.c).
+ * These have no minimum, take the first coding that they know whatever its weight, and say Vary
+ * only where they compress. The gate decides, puts in the one filter that fits, and takes out
+ * others that were configured. Behind it EDGE_CODED names the representation: its tag gets the
+ * coding's suffix, whatever BrotliAlterETag and DeflateAlterETag say, and Vary loses
+ * Accept-Encoding, which the key has; every response here gets it back at the end (edge_face.c).
  *
  * A representation is compressed once where mod_cache keeps it: behind this (CACHE_SAVE). */
 #include "edge.h"

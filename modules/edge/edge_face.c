@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* Cache-Control, three times (decisions.md 14).
  *
- * EDGE_FACE, before mod_cache's filters, writes the line by which mod_cache keeps a response, or one
- * by which it does not: for the origin may forbid it, and what sets a cookie, or lacks a tag, is
- * nobody else's. mod_tenant's egress hook, behind all, replaces it by the client's line, or, for a
- * trusted edge, by the edge's and what belongs to it. So the stored line never leaves: where mod_tenant
- * does not work there is no EdgeCache (edge_check.c). Whatever is no good response is not to be kept
- * by anybody (B20). */
+ * EDGE_FACE, before mod_cache's filters, writes the line by which mod_cache keeps a response, or
+ * one by which it does not: for the origin may forbid it, and what sets a cookie, or lacks a tag,
+ * is nobody else's. mod_tenant's egress hook, behind all, replaces it by the client's line, or, for
+ * a trusted edge, by the edge's and what belongs to it. So the stored line never leaves: where
+ * mod_tenant does not work there is no EdgeCache (edge_check.c). Whatever is no good response is
+ * not to be kept by anybody (B20). */
 #include "edge.h"
 
 #include <apr_optional_hooks.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Fields of a response as they are kept: an edge_head and pairs of strings, so that a table of them is
- * made by finding NULs. */
+/* Fields of a response as they are kept: an edge_head and pairs of strings, so that a table of them
+ * is made by finding NULs. */
 #include "edge.h"
 
 #include "edge_storage.h"

@@ -8,9 +8,9 @@
  * nothing is kept or found (fail closed). Host is the field as it was sent, since backends may see
  * it, and so may the path as it was spelt (B18), which stands before the one that is meant; that is
  * escaped, so that no character of it passes for a '?'. The query is in the order of its names.
- * mod_cache asks for a key on each server where this module is loaded, so locations without EdgeCache
- * get one as well: whoever is verified there has a part of the cache of his own. Once the breaker
- * cross_tenant is open there are no keys. */
+ * mod_cache asks for a key on each server where this module is loaded, so locations without
+ * EdgeCache get one as well: whoever is verified there has a part of the cache of his own. Once the
+ * breaker cross_tenant is open there are no keys. */
 #include "edge.h"
 
 #include "og_mac.h"

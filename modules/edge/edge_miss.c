@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What the origin is asked when the cache has no answer.
  *
- * Where the answer will be kept for others, the origin sees nothing that is not in the key (B19): what
- * clients may say of hosts, methods and paths, and their cookies, are left out, and it is asked for
- * all of the thing, not for a range of it. A backend gets no Accept-Encoding
- * where compression is ours, and, where nothing is kept, the client's tags as they are known to it. */
+ * Where the answer will be kept for others, the origin sees nothing that is not in the key (B19):
+ * what clients may say of hosts, methods and paths, and their cookies, are left out, and it is
+ * asked for all of the thing, not for a range of it. A backend gets no Accept-Encoding where
+ * compression is ours, and, where nothing is kept, the client's tags as they are known to it. */
 #include "edge.h"
 
 #include "edge_validator.h"
@@ -57,9 +57,9 @@ static void ask_for_news(request_rec *r, edge_request *own)
     }
 }
 
-/* mod_cache asks by the tag and the date of what it keeps and is too old. EDGE_ETAG compares the tag;
- * a backend may be asked, too, by what it knows. A handler of ours that returned a 304 would lose
- * mod_cache's filter with all others, and the client get it who asked for no such thing. */
+/* mod_cache asks by the tag and the date of what it keeps and is too old. EDGE_ETAG compares the
+ * tag; a backend may be asked, too, by what it knows. A handler of ours that returned a 304 would
+ * lose mod_cache's filter with all others, and the client get it who asked for no such thing. */
 static void ask_again(request_rec *r, edge_request *own)
 {
     own->kept = apr_table_get(r->headers_in, "If-None-Match");

@@ -4,9 +4,9 @@
  *
  * Conditions and ranges are held back until the final representation is there (EDGE_CONDITIONS):
  * mod_cache takes a tag that the client has no more use for as a miss and asks the origin, handlers
- * compare "x-br" with "x", and a 304 that a handler returns loses its filters and with them its Vary
- * (httpd-facts.md 6). Cache-Control of requests is left out where there is a family: freshness is what
- * epochs are for, and a reload of a page is no reason to ask the database. */
+ * compare "x-br" with "x", and a 304 that a handler returns loses its filters and with them its
+ * Vary (httpd-facts.md 6). Cache-Control of requests is left out where there is a family: freshness
+ * is what epochs are for, and a reload of a page is no reason to ask the database. */
 #include "edge.h"
 
 #include "edge_validator.h"

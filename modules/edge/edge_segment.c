@@ -4,9 +4,10 @@
  *
  *     og_shm_head | sizes, seeds, counters | edge_builders | edge_store
  *
- * Made by the parent, kept over graceful restarts, inherited by the children. Another EdgeCacheSize or
- * EdgeCacheMaxEntry makes a new one, empty; children of the last generation go on with the old, which
- * nobody else reads. What each part's locks guard stands in its header; counters are atomic. */
+ * Made by the parent, kept over graceful restarts, inherited by the children. Another EdgeCacheSize
+ * or EdgeCacheMaxEntry makes a new one, empty; children of the last generation go on with the old,
+ * which nobody else reads. What each part's locks guard stands in its header; counters are atomic.
+ * */
 #include "edge.h"
 
 #include "edge_storage.h"

@@ -65,9 +65,9 @@ static apr_uint32_t buckets_for(apr_uint32_t slots)
     return buckets;
 }
 
-/* Where each array begins. A slot costs 170 bytes with what belongs to it, so that one for each block
- * would be a sixth of the memory, while most entries have more blocks than these. @return bytes of
- * all */
+/* Where each array begins. A slot costs 170 bytes with what belongs to it, so that one for each
+ * block would be a sixth of the memory, while most entries have more blocks than these. @return
+ * bytes of all */
 static apr_size_t plan(edge_shard *shard, apr_uint32_t blocks)
 {
     shard->blocks = blocks;

@@ -4,9 +4,9 @@
  * @file  edge_shard.h
  * @brief One shard of edge_store: its index, its lists, its blocks
  *
- * Pure. Everything here runs under the shard's lock, which is the store's business. Layout and rules:
- * edge_store.h. What was never used since the shard was emptied is in no list, but behind a mark
- * (fresh_*), so that emptying writes two arrays of buckets and nothing else.
+ * Pure. Everything here runs under the shard's lock, which is the store's business. Layout and
+ * rules: edge_store.h. What was never used since the shard was emptied is in no list, but behind a
+ * mark (fresh_*), so that emptying writes two arrays of buckets and nothing else.
  */
 #ifndef EDGE_SHARD_H
 #define EDGE_SHARD_H

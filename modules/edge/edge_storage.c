@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* mod_cache's storage "orgscale" (CacheEnable orgscale), in shared memory (edge_store.h).
  *
- * Only what has a key of ours is kept: mod_cache's own text of it is not looked at. How old an entry
- * may be is what its family says now, on the monotonic clock; what mod_cache is told is made so that
- * it comes to the same end:
+ * Only what has a key of ours is kept: mod_cache's own text of it is not looked at. How old an
+ * entry may be is what its family says now, on the monotonic clock; what mod_cache is told is made
+ * so that it comes to the same end:
  *
  *     fresh, or another request asks already      fresh
  *     too old                                     to be revalidated; good enough when the origin fails

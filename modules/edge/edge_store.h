@@ -10,13 +10,14 @@
  *     edge_store | shard 0 | shard 1 | …
  *     a shard: head with its lock | buckets | owners' buckets | next[blocks] | slots | owners | blocks
  *
- * Slots, owners and blocks are counted from 1, 0 is none. An entry is a slot and a chain of blocks of
- * EDGE_STORE_BLOCK bytes; there is a slot, and an owner, for every four blocks. A key's shard and bucket are chosen by a keyed hash of it, since a client
- * can try texts until their SHA-256 begin alike (B35).
+ * Slots, owners and blocks are counted from 1, 0 is none. An entry is a slot and a chain of blocks
+ * of EDGE_STORE_BLOCK bytes; there is a slot, and an owner, for every four blocks. A key's shard
+ * and bucket are chosen by a keyed hash of it, since a client can try texts until their SHA-256
+ * begin alike (B35).
  *
- * A shard's robust lock guards all of it, is waited for at most EDGE_STORE_WAIT, and is held for one
- * entry's bytes being copied: never for an allocation, never for I/O. Whoever takes it behind a holder
- * that died empties the shard: this is a cache, and half an entry would be worse than none.
+ * A shard's robust lock guards all of it, is waited for at most EDGE_STORE_WAIT, and is held for
+ * one entry's bytes being copied: never for an allocation, never for I/O. Whoever takes it behind a
+ * holder that died empties the shard: this is a cache, and half an entry would be worse than none.
  *
  * Fairness: an entry has an owner, its organisation. When a shard is full, an owner that holds more
  * than an EDGE_STORE_SHARE-th of its blocks, or would with what is to be stored, gives up its own

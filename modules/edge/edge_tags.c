@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What answers show, and what writes outdate.
  *
- * An answer without one of its tags could never be purged, so it is kept by nobody: where a tag can't
- * be one (an id that is none, B28), where there are too many, where an expression fails. A write moves
- * the epochs of its tags before its answer leaves, whatever the answer says but a refusal (4xx): a
- * backend that broke off in the middle may have written. */
+ * An answer without one of its tags could never be purged, so it is kept by nobody: where a tag
+ * can't be one (an id that is none, B28), where there are too many, where an expression fails. A
+ * write moves the epochs of its tags before its answer leaves, whatever the answer says but a
+ * refusal (4xx): a backend that broke off in the middle may have written. */
 #include "edge.h"
 
 #include <apr_optional_hooks.h>
@@ -52,8 +52,8 @@ void edge_tags_add(request_rec *r, edge_request *own, const char *tag)
 /* What takes a tag of an expression */
 typedef void sink(request_rec *r, void *to, const char *tag);
 
-/* "a:b:12,14" stands for "a:b:12" and "a:b:14"; nothing behind the last ':' for no tag at all. A gap
- * in the list is no tag, and is said to be one. */
+/* "a:b:12,14" stands for "a:b:12" and "a:b:14"; nothing behind the last ':' for no tag at all. A
+ * gap in the list is no tag, and is said to be one. */
 static void expand(request_rec *r, const char *text, sink *each, void *to)
 {
     const char *colon = strrchr(text, ':');

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Two levels, as Vary needs them: under the key of the URL stands what the answer depends on, names of
- * fields in small letters, in order, each with its NUL; under a key of their values stands the
+/* Two levels, as Vary needs them: under the key of the URL stands what the answer depends on, names
+ * of fields in small letters, in order, each with its NUL; under a key of their values stands the
  * answer. A field that is absent is another thing than one that is empty. */
 #include "edge.h"
 

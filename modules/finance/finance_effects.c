@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* What a write leaves besides the change (finance-api.md): three rows in its transaction, and
- * right after its commit the tags that it outdates, and a publication. The outbox is the truth, the publication only haste: what a
- * crash, a full lock queue or a missing mod_realtime_lp loses, the relay publishes. */
+/* What a write leaves besides the change (finance-api.md): three rows in its transaction, and right
+ * after its commit the tags that it outdates, and a publication. The outbox is the truth, the
+ * publication only haste: what a crash, a full lock queue or a missing mod_realtime_lp loses, the
+ * relay publishes. */
 #include "finance.h"
 
 #include "og_ulid.h"

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* P§26.3's keys: what answers show and writes outdate. The two have to meet: each read has a tag that
- * every write moves which could change it. Besides the playbook's there is one for all expenses of an
- * organisation, for reads that name no properties, or more than there is room for, and for single rows,
- * whose property only the database knows. */
+/* P§26.3's keys: what answers show and writes outdate. The two have to meet: each read has a tag
+ * that every write moves which could change it. Besides the playbook's there is one for all
+ * expenses of an organisation, for reads that name no properties, or more than there is room for,
+ * and for single rows, whose property only the database knows. */
 #include "finance.h"
 
 #include "mod_edge.h"

@@ -22,9 +22,9 @@ static apr_int64_t largest_answer;
 #define ANSWER_DEFAULT (64 * KIB)
 
 /* Nothing is set. */
-static const idem_dir_conf blank = { .mode = OG_UNSET, .ttl = OG_UNSET, .lease = OG_UNSET, .retry = OG_UNSET,
-                                     .retry_pause = OG_UNSET, .max_body = OG_UNSET,
-                                     .max_answer = OG_UNSET };
+static const idem_dir_conf blank = { .mode = OG_UNSET, .ttl = OG_UNSET, .lease = OG_UNSET,
+                                     .retry = OG_UNSET, .retry_pause = OG_UNSET,
+                                     .max_body = OG_UNSET, .max_answer = OG_UNSET };
 
 void *idem_dir_create(apr_pool_t *p, char *dir)
 {

@@ -6,12 +6,12 @@
  *     og_shm_head | size, seed | counter[size]
  *
  * No lock, no list of tags, nothing to repair: a move is one atomic addition, so it is whole
- * whenever its process dies, and seen by every process at once. Tags that share a counter are purged
- * together, which costs a revalidation and never serves anything outdated; with a million counters
- * one tag in a million shares with a given other. The hash is keyed, so that nobody can choose whom
- * he shares with (B35). Made by the parent, kept over graceful restarts, inherited by the children:
- * a counter that started anew could meet what was cached long ago, so a new array starts each time
- * at a random number. */
+ * whenever its process dies, and seen by every process at once. Tags that share a counter are
+ * purged together, which costs a revalidation and never serves anything outdated; with a million
+ * counters one tag in a million shares with a given other. The hash is keyed, so that nobody can
+ * choose whom he shares with (B35). Made by the parent, kept over graceful restarts, inherited by
+ * the children: a counter that started anew could meet what was cached long ago, so a new array
+ * starts each time at a random number. */
 #include "purge.h"
 
 #include "og_hooks.h"

@@ -5,8 +5,8 @@
  * @brief Merges of per-directory settings that need no third record
  *
  * Pure. httpd merges the settings of all modules for each section that a request is in, from the
- * request's pool: where one of two records sets nothing, the other is what both come to. Records are
- * read-only once the configuration is read.
+ * request's pool: where one of two records sets nothing, the other is what both come to. Records
+ * are read-only once the configuration is read.
  */
 #ifndef REST_MERGE_H
 #define REST_MERGE_H

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* The handler "tenant-key" (http-semantics.md 3): for edges that cannot verify tokens. It says in
- * headers whose a token is: 204 with X-Org-Key, and what modules behind the egress hook add, so that
- * the edge can find what it keeps. It is there for trusted edges alone; an edge may remember it for a
- * token for a minute, and never past the token's end. */
+ * headers whose a token is: 204 with X-Org-Key, and what modules behind the egress hook add, so
+ * that the edge can find what it keeps. It is there for trusted edges alone; an edge may remember
+ * it for a token for a minute, and never past the token's end. */
 #include "tenant.h"
 
 #include "og_clock.h"
