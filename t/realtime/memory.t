@@ -56,4 +56,6 @@ my $each = sub { (memory() - $before) / $polls };
 ok wait_for(10, sub { waiters($org) == $polls + @warm }), 'all wait';
 ok wait_for(15, sub { $each->() <= 23 }), 'a parked poll takes at most 23 KiB';
 note sprintf '%.1f KiB', $each->();
+close $_ for @all, @warm;   # a stop that has to answer them all would take its time
+ok wait_for(10, sub { waiters($org) == 0 }), 'all have left';
 done_testing;
