@@ -47,6 +47,7 @@ typedef struct edge_dir_conf {
 typedef struct edge_server_conf {
     apr_int64_t cache_size;             /* EdgeCacheSize */
     apr_int64_t max_entry;              /* EdgeCacheMaxEntry */
+    apr_int64_t hot_size;               /* EdgeCacheHotSize */
     apr_interval_time_t collapse_wait;  /* EdgeCollapseWait */
     const edge_loopback *selftest;      /* EdgeSelfTest; NULL: none */
     apr_interval_time_t selftest_every; /* likewise */

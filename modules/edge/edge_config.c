@@ -22,6 +22,8 @@
 #define MAX_ENTRY         (APR_INT64_C(1) << 20)
 #define MAX_ENTRY_MIN     APR_INT64_C(1024)
 #define MAX_ENTRY_MAX     (APR_INT64_C(64) << 20)
+#define HOT_SIZE          (APR_INT64_C(8) << 20)
+#define HOT_SIZE_MAX      (APR_INT64_C(1) << 30)
 #define COLLAPSE_WAIT     apr_time_from_sec(2)
 #define COLLAPSE_WAIT_MAX apr_time_from_sec(10)
 #define SELFTEST_EVERY   (60 * APR_USEC_PER_SEC)
@@ -41,6 +43,7 @@ void *edge_server_create(apr_pool_t *p, server_rec *s)
 
     conf->cache_size = OG_UNSET;
     conf->max_entry = OG_UNSET;
+    conf->hot_size = OG_UNSET;
     conf->collapse_wait = OG_UNSET;
     conf->selftest_every = OG_UNSET;
     return conf;
@@ -53,6 +56,7 @@ void *edge_server_merge(apr_pool_t *p, void *basev, void *addv)
 
     conf->cache_size = og_set_or(add->cache_size, base->cache_size);
     conf->max_entry = og_set_or(add->max_entry, base->max_entry);
+    conf->hot_size = og_set_or(add->hot_size, base->hot_size);
     conf->collapse_wait = og_set_or(add->collapse_wait, base->collapse_wait);
     conf->selftest = add->selftest ? add->selftest : base->selftest;
     conf->selftest_every = og_set_or(add->selftest_every, base->selftest_every);
@@ -267,6 +271,15 @@ static const char *set_max_entry(cmd_parms *cmd, void *unused, const char *arg)
                                                 &server_conf(cmd)->max_entry));
 }
 
+static const char *set_hot_size(cmd_parms *cmd, void *unused, const char *arg)
+{
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return context ? context
+                   : complaint(cmd, og_arg_size(cmd->pool, arg, 0, HOT_SIZE_MAX,
+                                                &server_conf(cmd)->hot_size));
+}
+
 static const char *set_collapse_wait(cmd_parms *cmd, void *unused, const char *arg)
 {
     const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -330,6 +343,8 @@ const command_rec edge_cmds[] = {
                   "bytes of the storage of CacheEnable orgscale, 1M to 64G (64M)"),
     AP_INIT_TAKE1("EdgeCacheMaxEntry", set_max_entry, NULL, RSRC_CONF,
                   "longer responses are not kept there, 1K to 64M (1M)"),
+    AP_INIT_TAKE1("EdgeCacheHotSize", set_hot_size, NULL, RSRC_CONF,
+                  "bytes of large entries that each child keeps for itself, 0 to 1G (8M)"),
     AP_INIT_TAKE1("EdgeCollapseWait", set_collapse_wait, NULL, RSRC_CONF,
                   "how long a request waits for another one's answer, 0 to 10s (2s)"),
     AP_INIT_TAKE12("EdgeSelfTest", set_selftest, NULL, RSRC_CONF,
@@ -351,6 +366,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
     effective.cache_size = og_set_or(conf->cache_size, CACHE_SIZE);
     effective.max_entry = og_set_or(conf->max_entry, MAX_ENTRY);
+    effective.hot_size = og_set_or(conf->hot_size, HOT_SIZE);
     effective.collapse_wait = og_set_or(conf->collapse_wait, COLLAPSE_WAIT);
     effective.selftest = conf->selftest;
     effective.selftest_every = og_set_or(conf->selftest_every, SELFTEST_EVERY);

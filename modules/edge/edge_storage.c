@@ -14,6 +14,7 @@
  * Whoever finds no fresh entry builds it, or waits for who does (edge_collapse.c). */
 #include "edge.h"
 
+#include "edge_hot.h"
 #include "edge_storage.h"
 #include "og_clock.h"
 #include "og_mac.h"
@@ -42,13 +43,16 @@ typedef struct response {
     unsigned char first[EDGE_STORE_KEY]; /* of the URL */
     unsigned char key[EDGE_STORE_KEY];   /* of the response, another one where it has Vary */
     edge_entry entry;                    /* found */
-    char *bytes;                         /* found: all of them */
+    const char *bytes;                   /* found: all of them */
     apr_time_t received;                 /* to be stored: monotonic */
     struct iovec head, names;
     apr_array_header_t *pieces;          /* … its body: struct iovec */
     apr_size_t length;                   /* … of its body */
     int failed;
 } response;
+
+/* child: of large entries; NULL: each request copies its own */
+static edge_hot *hot;
 
 static void count(atomic_ullong *what)
 {
@@ -182,12 +186,49 @@ static state look_or_wait(request_rec *r, edge_request *own, response *found)
     return is;
 }
 
-/* @return 0: it was replaced meanwhile */
+static apr_status_t let_go(void *bytes)
+{
+    edge_hot_release(bytes);
+    return APR_SUCCESS;
+}
+
+/* A large one is copied once a process. @return NULL without memory for it, or when it was replaced
+ * meanwhile */
+static const char *take_large(request_rec *r, const response *found)
+{
+    const char *bytes = edge_hot_get(hot, found->key, found->entry.version);
+    char *room = bytes ? NULL : edge_hot_room(found->entry.len);
+
+    if (room && edge_store_copy(edge_segment_store(), found->key, found->entry.version, room,
+                                found->entry.len)) {
+        edge_hot_put(hot, found->key, found->entry.version, room);
+        bytes = room;
+    }
+    else if (room) {
+        edge_hot_release(room);
+    }
+    if (bytes) {
+        apr_pool_cleanup_register(r->pool, bytes, let_go, apr_pool_cleanup_null);
+    }
+    return bytes;
+}
+
+static const char *take_small(request_rec *r, const response *found, apr_size_t len)
+{
+    char *bytes = apr_palloc(r->pool, len + 1);
+
+    return edge_store_copy(edge_segment_store(), found->key, found->entry.version, bytes, len)
+               ? bytes
+               : NULL;
+}
+
+/* The bytes that the answer is made of. @return 0: it was replaced meanwhile */
 static int take_bytes(request_rec *r, response *found)
 {
-    found->bytes = apr_palloc(r->pool, found->entry.len + 1);
-    return edge_store_copy(edge_segment_store(), found->key, found->entry.version, found->bytes,
-                           found->entry.len);
+    found->bytes = hot && found->entry.len >= EDGE_HOT_MIN
+                       ? take_large(r, found)
+                       : take_small(r, found, found->entry.len);
+    return found->bytes != NULL;
 }
 
 /* What mod_cache is to think of it. Where the wall clock was set meanwhile, times move with it. */
@@ -448,7 +489,7 @@ static int put(request_rec *r, const edge_request *own, response *kept)
 
     parts[0] = kept->head;
     if (kept->bytes) {
-        parts[1].iov_base = kept->bytes + kept->entry.head_len;
+        parts[1].iov_base = (char *)kept->bytes + kept->entry.head_len;
         parts[1].iov_len = kept->entry.len - kept->entry.head_len;
     }
     else {
@@ -497,7 +538,13 @@ static const cache_provider orgscale = {
     create_entity, open_entity, remove_url, commit_entity, invalidate_entity
 };
 
+static void child_init(apr_pool_t *p, server_rec *s)
+{
+    hot = edge_conf()->hot_size ? edge_hot_make((apr_size_t)edge_conf()->hot_size) : NULL;
+}
+
 void edge_storage_register(apr_pool_t *p)
 {
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_register_provider(p, CACHE_PROVIDER_GROUP, "orgscale", "0", &orgscale);
 }

@@ -30,9 +30,10 @@ my @refused = (
     (map { ["EdgeCompressMinSize $_", qr/EdgeCompressMinSize: expected .* not "/] } '-1', '1048577', '2M', '1e3', '10x', '9223372036854775808', '" "'),
     (map { ["EdgeMaxBody $_", qr/EdgeMaxBody: expected .* not "/] } '0', '-1', '1023', '65M', '1e3', '10x', '9223372036854775808', '" "'),
     (map { ["EdgeCacheSize $_", qr/EdgeCacheSize: expected .* not "/] } '0', '-1', '1048575', '65G', '1e9', '64MB', '9223372036854775808', '" "'),
+    (map { ["EdgeCacheHotSize $_", qr/EdgeCacheHotSize: expected .* not "/] } '-1', '1073741825', '2G', '1e3', '10x', '9223372036854775808', '" "'),
     (map { ["EdgeCacheMaxEntry $_", qr/EdgeCacheMaxEntry: expected .* not "/] } '0', '-1', '1023', '65M', '1e3', '10x', '9223372036854775808', '" "'),
     (map { ["EdgeCollapseWait $_", qr/EdgeCollapseWait: expected .* not "/] } '-1', '11', '10001ms', '1e3', '"1 s"', '9223372036854775808', '" "'),
-    (map { ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] } 'EdgeCacheSize 1M', 'EdgeCacheMaxEntry 1K', 'EdgeCollapseWait 1'),
+    (map { ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] } 'EdgeCacheSize 1M', 'EdgeCacheMaxEntry 1K', 'EdgeCacheHotSize 1', 'EdgeCollapseWait 1'),
     (map { my $tag = $_; map { ["$tag $_", qr/$tag: expected an expression for a tag, such as "finance:summary:property:%\{query:propertyId\}", not "/] }
         '"%{nothing:x}"', '"%{query:x"' } qw(EdgeTag EdgePurge)),
     (map { ["PurgeEpochs $_", qr/PurgeEpochs: expected a whole number from 1024 to 268435456, not "/] }
@@ -68,8 +69,8 @@ for my $lines (
     "$family<VirtualHost *:1>\n$well<Location /x>\nEdgeCache f\n</Location>\n</VirtualHost>",
     "${well}EdgeETag On\nEdgeCompress On\nEdgeCompressMinSize 0\nEdgeMaxBody 1K",
     "EdgeCompressMinSize 1M\nEdgeMaxBody 64M\nPurgeEpochs 1024",
-    "EdgeCacheSize 1M\nEdgeCacheMaxEntry 1K\nEdgeCollapseWait 0",
-    "EdgeCacheSize 64G\nEdgeCacheMaxEntry 64M\nEdgeCollapseWait 10s",
+    "EdgeCacheSize 1M\nEdgeCacheMaxEntry 1K\nEdgeCacheHotSize 0\nEdgeCollapseWait 0",
+    "EdgeCacheSize 64G\nEdgeCacheMaxEntry 64M\nEdgeCacheHotSize 1G\nEdgeCollapseWait 10s",
     "EdgeSelfTest http://127.0.0.1:8080/internal/canary",
     "EdgeSelfTest http://127.9.8.7:1/ every=1s",
     "EdgeSelfTest http://[::1]:65535/x every=1h",
