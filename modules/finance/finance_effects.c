@@ -6,6 +6,7 @@
  * relay publishes. */
 #include "finance.h"
 
+#include "og_hooks.h"
 #include "og_ulid.h"
 
 #include <apr_strings.h>
@@ -105,6 +106,7 @@ void finance_effects_committed(const finance_call *call, const finance_effects *
     apr_int64_t outbox_id;
     apr_status_t rv;
 
+    og_hooks_crash_point();
     finance_tags_move(finance_tags_of(call, effects)); /* first: who hears of it reads what is new */
     if (!publish) {
         return;
