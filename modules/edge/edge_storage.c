@@ -63,7 +63,7 @@ static edge_request *keyed(const request_rec *r)
 {
     edge_request *own = edge_request_of(r);
 
-    return own && own->key && edge_segment_store() ? own : NULL;
+    return own && own->key && edge_segment_store() && !edge_breaker_is_open() ? own : NULL;
 }
 
 /* @return NULL: without OpenSSL there is no key */
@@ -127,9 +127,10 @@ static state state_of(const edge_request *own, const edge_entry *entry)
                ? STALE_FOR_OTHERS : STALE;
 }
 
+/* Who waited meets a breaker that was closed when he came. */
 static state look(request_rec *r, const edge_request *own, response *found)
 {
-    return look_up(r, found) ? state_of(own, &found->entry) : ABSENT;
+    return !edge_breaker_is_open() && look_up(r, found) ? state_of(own, &found->entry) : ABSENT;
 }
 
 /* Ask who builds what was not found, and wait for a round. @return 1: look again */

@@ -27,6 +27,8 @@ my $outer = My::Server::free_port();
 # an address of this host that is not loopback's, where it has one
 my ($elsewhere) = grep { /^\d+(?:\.\d+){3}$/ } split ' ', `hostname -I 2>/dev/null`;
 my $abroad = My::Server::free_port();
+# an origin that answers when the test does
+my $slow = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5) or die "listen: $!";
 my %kept_at = (finance => 'finance', assets => 'assets', client => 'client');
 
 # Where the self-test asks, for which family, and whom that server trusts
@@ -51,6 +53,7 @@ EdgeSelfTest $how{url} every=1s
 CacheQuickHandler off
 CacheSocache shmcb
 RewriteEngine On
+RewriteRule "^/finance/slow" "http://127.0.0.1:@{[ $slow->sockport ]}/" [P]
 RewriteRule "^/(?:finance|assets|client)/(.*)" "http://127.0.0.1:@{[ $origin->port ]}/\$1" [P]
 <Location />
     AuthType       TenantJWT
@@ -185,12 +188,23 @@ is request($httpd->port, 'GET /finance/x', 'X-Edge-Canary' => "$secret.0")->{sta
 is request($httpd->port, 'GET /assets/x', 'X-Edge-Canary' => "$secret.0")->{status}, 401, 'anywhere';
 caches('while all is well');
 
+# somebody whose answer is under way meanwhile
+my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!";
+my $token = Edge::caller_of(org => 5, user => 1);
+print $client "GET /finance/slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: $token\r\n\r\n";
+my $asked = $slow->accept or die "accept: $!";
+
 # tenants that really share
 $mark = $httpd->mark;
 configure(family => 'everybodys')->graceful;
 ok wait_for(60, \&is_open), 'a crossing opens the breaker';
 ok wait_for(10, sub { $httpd->errors($mark) =~ /edge:alert.*OG1363: cross_tenant: tenant 1 was given what is tenant 0's, from the cache\./ }), 'and says at ALERT what crossed';
 is counts()->{SelfTestCrossed}, 1, 'it is counted';
+print $asked "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nslow";
+close $asked;
+my $answer = do { local $/; <$client> };
+like $answer, qr/^Cache-Control: private, no-store\r$/m, 'what is under way is kept by nobody';
+like $answer, qr/^Cache-Status: orgscale; fwd=uri-miss\r$/m, 'here neither';
 caches_nothing('once something crossed');
 $mark = $httpd->mark;
 configure()->graceful;
