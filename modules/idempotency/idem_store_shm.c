@@ -2,28 +2,23 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* The store "shm": keys of one host in shared memory, over all children and graceful restarts.
  *
- *     og_shm_head | seed | idem_owner[] | shard 0 | shard 1 | …
- *     a shard: its lock | idem_table
+ *     og_shm_head | seed | idem_owner[] | idem_shards.h
  *
- * shard->lock guards the table and nothing else; who inherits it from a dead holder undoes what
- * that left half done. It is held for a few copies of memory, never across I/O or while waiting for
- * another lock. Made by the parent, inherited by the children, gone with a stop of the server. */
+ * Made by the parent, inherited by the children, gone with a stop of the server. Locks: those of
+ * the shards. */
 #include "idem.h"
 
-#include "idem_table.h"
+#include "idem_shards.h"
 #include "og_clock.h"
 #include "og_hooks.h"
-#include "og_lock.h"
 #include "rest_retained.h"
 
 #include <ap_provider.h>
 #include <apr_strings.h>
-#include <errno.h>
 #include <http_core.h>
 #include <openssl/rand.h>
 
 #define NAME   "orgscale-idempotency"
-#define SHARDS 16
 #define MAGIC  0x6f676964 /* "ogid" */
 #define LAYOUT 1
 
@@ -41,60 +36,25 @@ typedef struct segment {
 
 /* parent, then inherited: */
 static segment *shared;
-static apr_size_t shards_at, shard_size, table_at;
-
-static apr_size_t aligned(apr_size_t size)
-{
-    return (size + 63) & ~(apr_size_t)63;
-}
-
-static pthread_mutex_t *lock_of(int shard)
-{
-    return (pthread_mutex_t *)((char *)shared + shards_at + (apr_size_t)shard * shard_size);
-}
-
-static idem_table *table_of(int shard)
-{
-    return (idem_table *)((char *)lock_of(shard) + table_at);
-}
-
-/* A sixth on keys, the rest on answers: one of about 1000 bytes fills a key's share. */
-typedef struct shard_shape {
-    apr_uint64_t slots, blocks;
-} shard_shape;
-
-static shard_shape plan(apr_int64_t memory)
-{
-    apr_size_t each = (apr_size_t)memory / SHARDS, none = idem_table_bytes(0, 0);
-    shard_shape found;
-
-    found.slots = each / 6 / (idem_table_bytes(1, 0) - none);
-    found.blocks = (each - each / 6) / (idem_table_bytes(0, 1) - none);
-    return found;
-}
+static idem_shards shards;
 
 /* Four answers of the largest size may run at once in each shard. */
 apr_int64_t idem_store_shm_answer_max(apr_int64_t memory)
 {
-    return (apr_int64_t)(plan(memory).blocks * IDEM_TABLE_BLOCK / 4);
+    idem_shards planned;
+
+    idem_shards_plan(&planned, memory);
+    return (apr_int64_t)(planned.blocks * IDEM_TABLE_BLOCK / 4);
 }
 
-static int fill(const shard_shape *shape)
+static int fill(apr_size_t owners_at)
 {
-    int i;
-
     if (RAND_bytes(shared->seed, sizeof(shared->seed)) != 1) {
         return 0;
     }
     og_hooks_seed(shared->seed, sizeof(shared->seed));
-    idem_owner_init((idem_owner *)((char *)shared + aligned(sizeof(segment))));
-    for (i = 0; i < SHARDS; i++) {
-        if (og_lock_init(lock_of(i)) != 0) {
-            return 0;
-        }
-        idem_table_init(table_of(i), shape->slots, shape->blocks);
-    }
-    return 1;
+    idem_owner_init((idem_owner *)((char *)shared + owners_at));
+    return idem_shards_make(&shards);
 }
 
 /* How much memory the store has. One that is there keeps its size, or it would forget its keys. */
@@ -128,9 +88,8 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    apr_size_t owners_at = aligned(sizeof(segment)), size;
+    apr_size_t owners_at = idem_shards_aligned(sizeof(segment)), shards_at, size;
     apr_int64_t memory;
-    shard_shape shape;
     int is_new;
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !idem_used()
@@ -138,13 +97,14 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return OK;
     }
     memory = memory_of(s);
-    shape = plan(memory);
-    table_at = aligned(sizeof(pthread_mutex_t));
-    shard_size = aligned(table_at + idem_table_bytes(shape.slots, shape.blocks));
-    shards_at = aligned(owners_at + idem_owner_size());
-    size = shards_at + SHARDS * shard_size;
+    idem_shards_plan(&shards, memory);
+    shards_at = idem_shards_aligned(owners_at + idem_owner_size());
+    size = shards_at + idem_shards_bytes(&shards);
     shared = (segment *)rest_retained_segment(NAME, MAGIC, LAYOUT, size, &is_new);
-    if (!shared || (is_new && !fill(&shape))) {
+    if (shared) {
+        shards.at = (char *)shared + shards_at;
+    }
+    if (!shared || (is_new && !fill(owners_at))) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, apr_get_os_error(), s, OGLOGNO(1204)
                      "no shared memory of %" APR_SIZE_T_FMT " bytes (IdempotencyMemory)", size);
         return !OK;
@@ -167,23 +127,7 @@ static int identify(idem_ask *ask, const idempotency_claim *claim)
     if (!shared || !ask->owner || !idem_table_identify(ask->id, shared->seed, claim)) {
         return -1;
     }
-    return ask->id[IDEM_TABLE_ID - 1] % SHARDS;
-}
-
-static apr_status_t take(int shard, apr_interval_time_t within)
-{
-    int rc = og_lock_take(lock_of(shard), within);
-
-    if (rc == EOWNERDEAD) {
-        idem_table_repair(table_of(shard));
-        rc = og_lock_repaired(lock_of(shard));
-    }
-    return rc == 0 ? APR_SUCCESS : APR_FROM_OS_ERROR(rc);
-}
-
-static void give(int shard)
-{
-    og_lock_give(lock_of(shard));
+    return idem_shards_of(ask->id);
 }
 
 /* One look. *size is the room for an answer, and becomes what it needs where that is more: nothing
@@ -192,21 +136,22 @@ static apr_status_t look(int shard, const idem_ask *ask, char *answer, apr_size_
                          idempotency_found *found)
 {
     const idem_slot *slot;
-    apr_status_t rv = take(shard, LOCK_WITHIN);
+    idem_table *table;
+    apr_status_t rv = idem_shards_take(&shards, shard, LOCK_WITHIN, &table);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = idem_table_begin(table_of(shard), ask, &found->verdict, &slot);
+    rv = idem_table_begin(table, ask, &found->verdict, &slot);
     if (rv == APR_SUCCESS && found->verdict == IDEMPOTENCY_DONE) {
         found->answer = answer;
         found->answer_len = slot->length;
         if (slot->length <= *size) {
-            idem_table_answer(table_of(shard), slot, answer);
+            idem_table_answer(table, slot, answer);
         }
         *size = slot->length;
     }
-    give(shard);
+    idem_shards_give(&shards, shard);
     return rv;
 }
 
@@ -232,14 +177,16 @@ static apr_status_t finish(const idempotency_claim *claim, const char *answer, a
                            apr_time_t deadline)
 {
     apr_status_t rv;
+    idem_table *table;
     idem_ask ask;
     int shard = identify(&ask, claim);
 
     /* a claim that is not kept is in doubt, and that lasts: worth waiting for */
-    rv = shard < 0 ? APR_EGENERAL : take(shard, deadline - ask.now);
+    rv = shard < 0 ? APR_EGENERAL
+                   : idem_shards_take(&shards, shard, deadline - ask.now, &table);
     if (rv == APR_SUCCESS) {
-        rv = idem_table_finish(table_of(shard), &ask, answer, len);
-        give(shard);
+        rv = idem_table_finish(table, &ask, answer, len);
+        idem_shards_give(&shards, shard);
     }
     return rv;
 }
@@ -248,13 +195,14 @@ static apr_status_t end(const idempotency_claim *claim,
                         apr_status_t (*how)(idem_table *table, const idem_ask *ask))
 {
     apr_status_t rv;
+    idem_table *table;
     idem_ask ask;
     int shard = identify(&ask, claim);
 
-    rv = shard < 0 ? APR_EGENERAL : take(shard, LOCK_WITHIN);
+    rv = shard < 0 ? APR_EGENERAL : idem_shards_take(&shards, shard, LOCK_WITHIN, &table);
     if (rv == APR_SUCCESS) {
-        rv = how(table_of(shard), &ask);
-        give(shard);
+        rv = how(table, &ask);
+        idem_shards_give(&shards, shard);
     }
     return rv;
 }
@@ -272,15 +220,16 @@ static apr_status_t release(const idempotency_claim *claim, apr_time_t deadline)
 /* A few slots at a time, so that nobody waits long for the lock. */
 static void tidy(apr_time_t deadline)
 {
+    idem_table *table;
     int i, more;
 
-    for (i = 0; shared && i < SHARDS; i++) {
+    for (i = 0; shared && i < IDEM_SHARDS; i++) {
         do {
-            if (take(i, LOCK_WITHIN) != APR_SUCCESS) {
+            if (idem_shards_take(&shards, i, LOCK_WITHIN, &table) != APR_SUCCESS) {
                 break;
             }
-            more = idem_table_tidy(table_of(i), og_clock_mono(), idem_owner_alive);
-            give(i);
+            more = idem_table_tidy(table, og_clock_mono(), idem_owner_alive);
+            idem_shards_give(&shards, i);
         } while (more && og_clock_mono() < deadline);
     }
 }
