@@ -45,6 +45,7 @@
 
 #include <apr.h>
 #include <apr_errno.h>
+#include <apr_optional.h>
 #include <apr_pools.h>
 #include <apr_time.h>
 
@@ -140,5 +141,29 @@ typedef struct idempotency_store {
 #define IDEMPOTENCY_ANSWER_MAGIC     "OGI1"
 #define IDEMPOTENCY_ANSWER_HEAD      16
 #define IDEMPOTENCY_ANSWER_NO_BODY   1
+
+/**
+ * A store that is far away, a database, may be spared most replays: who writes through it tells
+ * mod_idempotency of each answer that was committed, and asks for it before the store. Shared memory
+ * of this host and nobody's authority: no key is claimed in it, an answer may be forgotten at any
+ * time, and what is not in it, or is another request's, is for the store to say. Off unless
+ * IdempotencyRemember says otherwise. Optional functions; retrieve them in an optional_fn_retrieve
+ * hook. Any thread of a child; no I/O, and never longer than 100 ms.
+ *
+ * Of the claim org, user, key and fingerprint count. An answer once recalled was committed; that its
+ * row is there still it does not say.
+ */
+
+/**
+ * Remember an answer that is committed, in place of one to another request under its key.
+ * @param until  when its row is past its time, in og_clock_mono()'s time
+ */
+APR_DECLARE_OPTIONAL_FN(void, idempotency_remember,
+                        (const idempotency_claim *claim, const char *answer, apr_size_t len,
+                         apr_time_t until));
+
+/** @return 1, and *found is IDEMPOTENCY_DONE with the answer, from p; 0: the store decides */
+APR_DECLARE_OPTIONAL_FN(int, idempotency_recall,
+                        (const idempotency_claim *claim, apr_pool_t *p, idempotency_found *found));
 
 #endif /* MOD_IDEMPOTENCY_H */

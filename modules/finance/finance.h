@@ -163,10 +163,23 @@ typedef struct finance_keeping {
     rest_db_status status; /* of a call that failed; REST_DB_OK: the database said nonsense, and … */
     rest_problem problem;  /* … this is the answer */
     int running;           /* the store's: begin() said IDEMPOTENCY_NEW */
+    apr_time_t begun;      /* begin() did, by og_clock_mono(): now() of the database is later */
 } finance_keeping;
 
 extern const idempotency_store finance_keys;
 void finance_idempotency_register(apr_pool_t *p);
+
+/* finance_recall.c: answers of the store, remembered on this host where mod_idempotency does */
+
+void finance_recall_register(apr_pool_t *p);
+
+/* The answer to this request, which was committed before. 1, or 0: the database decides. */
+int finance_recall(apr_pool_t *p, const idempotency_claim *claim, rest_answer *answer);
+
+/* The database says that it has this answer to the request, and will have it for so long from a
+ * time of og_clock_mono(). */
+void finance_remember(const idempotency_claim *claim, const char *bytes, apr_size_t len,
+                      apr_time_t from, apr_interval_time_t left);
 
 /* finance_effects.c: what a write leaves besides the change, and what follows its commit */
 

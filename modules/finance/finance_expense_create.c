@@ -297,15 +297,13 @@ static void claim_for(creation *c, const char *key)
     c->claim.context = &c->keeping;
 }
 
-/* Key, query and body, before any connection is borrowed. 1, or 0 and *problem. */
-static int read_request(creation *c, rest_problem *problem)
+/* Key, query and bytes of the body: which request it is. 1, or 0 and *problem. */
+static int read_request(creation *c, const char **body, apr_size_t *len, rest_problem *problem)
 {
     APR_OPTIONAL_FN_TYPE(tenant_max_body) *max = APR_RETRIEVE_OPTIONAL_FN(tenant_max_body);
     request_rec *r = c->call->r;
     static const char *const names[] = { NULL };
-    const char *body, *why = NULL, *key = rest_idempotency_key(r, problem);
-    apr_size_t len;
-    json_t *json;
+    const char *key = rest_idempotency_key(r, problem);
 
     if (!key) {
         return 0;
@@ -317,32 +315,46 @@ static int read_request(creation *c, rest_problem *problem)
         problem->detail = "This request takes no query parameters.";
         return 0;
     }
-    if (!rest_body_read(r, "application/json", max ? max(r) : BODY_MAX, &body, &len, problem)) {
-        return 0;
-    }
-    json = og_json_load(r->pool, body, len, &why);
+    return rest_body_read(r, "application/json", max ? max(r) : BODY_MAX, body, len, problem)
+           && rest_idempotency_fingerprint(r, c->call->match.route->pattern, *body, *len,
+                                           c->claim.fingerprint, problem);
+}
+
+/* What the body says. 1, or 0 and *problem: then it is not one that a key could be kept for. */
+static int read_body(creation *c, const char *body, apr_size_t len, rest_problem *problem)
+{
+    request_rec *r = c->call->r;
+    const char *why = NULL;
+    json_t *json = og_json_load(r->pool, body, len, &why);
+
     if (!json) {
         problem->status = HTTP_BAD_REQUEST;
         problem->code = "invalid_request";
         problem->detail = apr_psprintf(r->pool, "The body is %s.", why);
         return 0;
     }
-    if (!rest_idempotency_fingerprint(r, c->call->match.route->pattern, body, len,
-                                      c->claim.fingerprint, problem)) {
-        return 0;
-    }
     c->valid = finance_expense_input_read(r->pool, json, og_clock_wall(), &c->input, &c->refused);
     return 1;
 }
 
+/* All that needs no connection is done before one is borrowed. */
 int finance_expense_create(finance_call *call)
 {
     creation c = { call };
     rest_problem problem = { 0 };
     rest_db_status status;
+    const char *body;
+    apr_size_t len;
     int try = 0;
 
-    if (!read_request(&c, &problem)) {
+    if (!read_request(&c, &body, &len, &problem)) {
+        return rest_problem_send(call->r, &problem);
+    }
+    c.replayed = finance_recall(call->r->pool, &c.claim, &c.answer);
+    if (c.replayed) {
+        return send_answer(&c);
+    }
+    if (!read_body(&c, body, len, &problem)) {
         return rest_problem_send(call->r, &problem);
     }
     do {

@@ -8,9 +8,13 @@
  * with it is told so at once rather than made to wait on a row lock. The look-up is a statement of
  * its own behind the lock: READ COMMITTED gives it a snapshot that sees what the last holder
  * committed. A row that is past its time is as good as none and is overwritten. The write's own
- * statements travel in the same two round trips. */
+ * statements travel in the same two round trips.
+ *
+ * Each answer that is known to be committed is remembered (finance_recall.c), for as long as its
+ * row counts. */
 #include "finance.h"
 
+#include "og_clock.h"
 #include "og_json.h"
 #include "og_mac.h"
 #include "rest_key.h"
@@ -42,7 +46,8 @@ static void claim_stmts(const idempotency_claim *claim, apr_pool_t *p, rest_tx_s
                    "'idempotency ' || $1::text || ' ' || $2::text || ' ' || $3::text, 0))";
     stmts[0].count = 3;
     stmts[0].values = values;
-    stmts[1].sql = "SELECT encode(fingerprint, 'hex'), status, content_type, location, body"
+    stmts[1].sql = "SELECT encode(fingerprint, 'hex'), status, content_type, location, body,"
+                   " (extract(epoch FROM created_at - now()) * 1000000)::bigint + $4::bigint"
                    " FROM idempotency_keys"
                    " WHERE org_id = $1::bigint AND user_id = $2::bigint AND key = $3"
                    " AND created_at > now() - $4::bigint * interval '1 microsecond'";
@@ -92,6 +97,23 @@ static int read_answer(apr_pool_t *p, const PGresult *stored, idempotency_found 
     return found->answer != NULL;
 }
 
+/* A row that was found. Where its time makes no sense, as when the database's clock went back, it
+ * is not remembered. */
+static int found_again(const idempotency_claim *claim, apr_pool_t *p, const PGresult *stored,
+                       idempotency_found *found)
+{
+    const finance_keeping *keeping = claim->context;
+    apr_int64_t left;
+
+    if (!read_answer(p, stored, found)) {
+        return 0;
+    }
+    if (finance_number(stored, 0, 5, claim->ttl, &left)) {
+        finance_remember(claim, found->answer, found->answer_len, keeping->begun, left);
+    }
+    return 1;
+}
+
 /* What the results of claim_stmts() say. NULL, or what of them can't be true. */
 static const char *tell(const idempotency_claim *claim, apr_pool_t *p,
                         const PGresult *const res[CLAIM], idempotency_found *found)
@@ -112,7 +134,7 @@ static const char *tell(const idempotency_claim *claim, apr_pool_t *p,
     else if (strcmp(finance_text(res[1], 0, 0), fingerprint) != 0) {
         found->verdict = IDEMPOTENCY_REUSED;
     }
-    else if (read_answer(p, res[1], found)) {
+    else if (found_again(claim, p, res[1], found)) {
         found->verdict = IDEMPOTENCY_DONE;
     }
     else {
@@ -149,6 +171,7 @@ static apr_status_t begin(const idempotency_claim *claim, apr_time_t deadline, a
     const PGresult *res[CLAIM + FINANCE_WITH_MAX];
     const char *untrue;
 
+    keeping->begun = og_clock_mono();
     claim_stmts(claim, p, stmts);
     take_along(keeping, stmts + CLAIM);
     keeping->status = rest_tx_batch(keeping->tx, stmts, CLAIM + keeping->count, res);
@@ -220,6 +243,7 @@ static apr_status_t finish(const idempotency_claim *claim, const char *bytes, ap
         return APR_EGENERAL;
     }
     hand_over(keeping, res);
+    finance_remember(claim, bytes, len, keeping->begun, claim->ttl);
     return APR_SUCCESS;
 }
 

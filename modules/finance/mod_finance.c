@@ -12,6 +12,7 @@ static void hooks(apr_pool_t *p)
     rest_watchdog_register(p, finance_relay_flush);
     finance_db_register(p);
     finance_idempotency_register(p);
+    finance_recall_register(p);
     finance_effects_register(p);
     finance_tags_register(p);
     finance_relay_register(p);

@@ -34,6 +34,7 @@ typedef struct idem_dir_conf {
 typedef struct idem_server_conf {
     const char *store;               /* IdempotencyStore */
     apr_int64_t memory;              /* IdempotencyMemory */
+    apr_int64_t remember;            /* IdempotencyRemember; 0: off */
 } idem_server_conf;
 
 extern const command_rec idem_cmds[];
@@ -107,6 +108,10 @@ void idem_store_shm_register(apr_pool_t *p);
 
 /* Largest IdempotencyMaxAnswer for an IdempotencyMemory. */
 apr_int64_t idem_store_shm_answer_max(apr_int64_t memory);
+
+/* idem_recall.c: answers that others keep, remembered */
+
+void idem_recall_register(apr_pool_t *p);
 
 /* idem_owner.c: which children live */
 

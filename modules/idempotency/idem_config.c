@@ -55,6 +55,7 @@ void *idem_server_create(apr_pool_t *p, server_rec *s)
     idem_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
     conf->memory = OG_UNSET;
+    conf->remember = OG_UNSET;
     return conf;
 }
 
@@ -65,6 +66,7 @@ void *idem_server_merge(apr_pool_t *p, void *basev, void *addv)
 
     conf->store = add->store ? add->store : base->store;
     conf->memory = og_set_or(add->memory, base->memory);
+    conf->remember = og_set_or(add->remember, base->remember);
     return conf;
 }
 
@@ -191,6 +193,23 @@ static const char *set_memory(cmd_parms *cmd, void *unused, const char *arg)
                                               &conf->memory));
 }
 
+static const char *set_remember(cmd_parms *cmd, void *unused, const char *arg)
+{
+    idem_server_conf *conf = ap_get_module_config(cmd->server->module_config, &idempotency_module);
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (wrong) {
+        return wrong;
+    }
+    if (!strcasecmp(arg, "off")) {
+        conf->remember = 0;
+        return NULL;
+    }
+    return og_arg_size(cmd->temp_pool, arg, 8 * MIB, 65536 * MIB, &conf->remember)
+               ? unexpected(cmd, "off or a size from 8388608 to 68719476736 bytes", arg)
+               : NULL;
+}
+
 const command_rec idem_cmds[] = {
     AP_INIT_TAKE1("Idempotency", set_mode, NULL, RSRC_CONF | ACCESS_CONF,
                   "off, optional or required: what Idempotency-Key means to writes here (off)"),
@@ -210,6 +229,9 @@ const command_rec idem_cmds[] = {
                   "where keys are kept: shm, or what another module provides (shm)"),
     AP_INIT_TAKE1("IdempotencyMemory", set_memory, NULL, RSRC_CONF,
                   "shared memory of the store shm, 8M to 64G (64M)"),
+    AP_INIT_TAKE1("IdempotencyRemember", set_remember, NULL, RSRC_CONF,
+                  "off, or shared memory for answers that mod_finance's database keeps, 8M to 64G "
+                  "(off)"),
     { NULL }
 };
 
@@ -227,6 +249,7 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 
     effective.store = conf->store ? conf->store : "shm";
     effective.memory = og_set_or(conf->memory, 64 * MIB);
+    effective.remember = og_set_or(conf->remember, 0);
     return OK;
 }
 

@@ -254,7 +254,8 @@ static void run(idem_table *table, idem_slot *slot, const idem_ask *ask)
     set(table, &table->promised, table->promised + blocks);
 }
 
-static void take_slot(idem_table *table, const idem_ask *ask)
+/* A free slot for the key; not committed. */
+static idem_slot *take_slot(idem_table *table, const idem_ask *ask, apr_uint64_t due)
 {
     apr_uint64_t number = table->free_slot, *link = bucket(table, ask->id);
     idem_slot *slot = slot_of(table, number);
@@ -265,11 +266,10 @@ static void take_slot(idem_table *table, const idem_ask *ask)
     set(table, &table->free_slot, slot->next);
     set(table, &slot->next, *link);
     set(table, link, number);
-    run(table, slot, ask);
-    set(table, &slot->due, (apr_uint64_t)ask->now + slot->lease);
+    set(table, &slot->due, due);
     set(table, &table->used, table->used + 1);
     settle(table, table->used, number, table->used);
-    idem_journal_commit(&table->journal);
+    return slot;
 }
 
 static int is_token(const idem_slot *slot, const idem_ask *ask)
@@ -324,7 +324,8 @@ apr_status_t idem_table_begin(idem_table *table, const idem_ask *ask, idempotenc
     if (slot || !has_room(table, blocks)) {
         return APR_ENOSPC;
     }
-    take_slot(table, ask);
+    run(table, take_slot(table, ask, (apr_uint64_t)(ask->now + ask->claim->lease)), ask);
+    idem_journal_commit(&table->journal);
     return APR_SUCCESS;
 }
 
@@ -368,27 +369,33 @@ static apr_uint64_t fill(const idem_table *table, const char *answer, apr_size_t
     return last;
 }
 
+/* The answer is the slot's; there is room for it, and not committed. */
+static void keep_answer(idem_table *table, idem_slot *slot, const char *answer, apr_size_t len)
+{
+    apr_uint64_t last = fill(table, answer, len);
+
+    set(table, &slot->first, table->free_block);
+    set(table, &slot->last, last);
+    set(table, &slot->count, blocks_for(len));
+    set(table, &slot->length, len);
+    set(table, &table->free_block, *next_of(table, last));
+    set(table, &table->free_blocks, table->free_blocks - blocks_for(len));
+    set(table, &slot->state, IDEM_DONE);
+}
+
 apr_status_t idem_table_finish(idem_table *table, const idem_ask *ask, const char *answer,
                                apr_size_t len)
 {
     idem_slot *slot = claimed(table, ask);
-    apr_uint64_t blocks = blocks_for(len), last;
 
     if (!slot) {
         return APR_NOTFOUND;
     }
-    if (!len || blocks > slot->count) {
+    if (!len || blocks_for(len) > slot->count) {
         return APR_EINVAL;
     }
-    last = fill(table, answer, len);
     set(table, &table->promised, table->promised - slot->count);
-    set(table, &slot->first, table->free_block);
-    set(table, &slot->last, last);
-    set(table, &slot->count, blocks);
-    set(table, &slot->length, len);
-    set(table, &table->free_block, *next_of(table, last));
-    set(table, &table->free_blocks, table->free_blocks - blocks);
-    set(table, &slot->state, IDEM_DONE);
+    keep_answer(table, slot, answer, len);
     set_due(table, slot, (apr_uint64_t)ask->now + slot->ttl);
     idem_journal_commit(&table->journal);
     return APR_SUCCESS;
@@ -412,6 +419,41 @@ apr_status_t idem_table_release(idem_table *table, const idem_ask *ask)
         drop(table, slot);
     }
     return slot ? APR_SUCCESS : APR_NOTFOUND;
+}
+
+static int is_same(const idem_slot *slot, const idem_ask *ask)
+{
+    return slot->due > (apr_uint64_t)ask->now
+           && !memcmp(slot->fingerprint, ask->claim->fingerprint, sizeof(slot->fingerprint));
+}
+
+apr_status_t idem_table_remember(idem_table *table, const idem_ask *ask, apr_time_t due,
+                                 const char *answer, apr_size_t len)
+{
+    idem_slot *slot = find(table, ask->id);
+
+    if (!len || blocks_for(len) > table->blocks || due <= ask->now) {
+        return APR_EINVAL;
+    }
+    if (slot && is_same(slot, ask)) {
+        return APR_SUCCESS;
+    }
+    if (slot) {
+        drop(table, slot);
+    }
+    while (!has_room(table, blocks_for(len))) {
+        drop(table, slot_of(table, heap_of(table)[0]));
+    }
+    keep_answer(table, take_slot(table, ask, (apr_uint64_t)due), answer, len);
+    idem_journal_commit(&table->journal);
+    return APR_SUCCESS;
+}
+
+const idem_slot *idem_table_recall(const idem_table *table, const idem_ask *ask)
+{
+    const idem_slot *slot = find(table, ask->id);
+
+    return slot && is_same(slot, ask) ? slot : NULL;
 }
 
 int idem_table_repair(idem_table *table)

@@ -17,9 +17,13 @@
  * begin refuses where slots, or blocks that are neither used nor promised, are short. Nothing is
  * dropped before its time.
  *
+ * A table of another kind holds answers that somebody else keeps, remembered for haste alone: there
+ * is no claim in it, and what is due first makes room. The two kinds never share a table.
+ *
  * Everything here runs under the owner's lock. Each change is one committed turn of the journal;
  * idem_table_repair(), for the next holder after EOWNERDEAD, undoes the one that is not. Bounds of
- * a call: IDEM_TABLE_TURNS slots that are due, one walk of a chain, one answer copied.
+ * a call: IDEM_TABLE_TURNS slots that are due (to remember: one for each block of the answer), one
+ * walk of a chain, one answer copied.
  */
 #ifndef IDEM_TABLE_H
 #define IDEM_TABLE_H
@@ -105,6 +109,18 @@ apr_status_t idem_table_release(idem_table *table, const idem_ask *ask);
 /** Drop what is past its time, and put in doubt what nobody runs any more: IDEM_TABLE_TURNS slots
  * at most. @return 1 when more are due */
 int idem_table_tidy(idem_table *table, apr_time_t now, idem_alive *alive);
+
+/**
+ * In a table of remembered answers: keep one until it is due, in place of one to another request
+ * under its key; those that are due first make room. Of the ask id, fingerprint and now count.
+ * @return APR_SUCCESS; APR_EINVAL for an answer that is empty, past its time, or larger than all
+ */
+apr_status_t idem_table_remember(idem_table *table, const idem_ask *ask, apr_time_t due,
+                                 const char *answer, apr_size_t len);
+
+/** @return where idem_table_answer() reads, as long as the lock is held; NULL: not remembered, or of
+ *          another request */
+const idem_slot *idem_table_recall(const idem_table *table, const idem_ask *ask);
 
 int idem_table_repair(idem_table *table);
 

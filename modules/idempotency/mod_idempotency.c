@@ -13,6 +13,7 @@ static void hooks(apr_pool_t *p)
     idem_owner_register(p);
     idem_store_shm_register(p);
     idem_store_register(p);
+    idem_recall_register(p);
     idem_replay_register(p);
 }
 

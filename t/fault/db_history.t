@@ -19,7 +19,7 @@ use Time::HiRes qw(time);
 use constant { CLIENTS => 8, KEYS => 2000, RANDOM_SEED => 7 };
 
 srand RANDOM_SEED;
-my $site = site('db_history', lines => "FinanceDeadline 3s\n");
+my $site = site('db_history', lines => "FinanceDeadline 3s\nIdempotencyRemember 8M\n");
 my ($pg, $proxy, $httpd) = @$site{qw(pg proxy httpd)};
 recovers('before');
 

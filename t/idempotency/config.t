@@ -17,8 +17,9 @@ my @refused = (
     (map { ["IdempotencyMaxBody $_", qr/IdempotencyMaxBody: expected a size from 1024 to 67108864 bytes/] } '0', '1023', '65M', 'much', '-1K'),
     (map { ["IdempotencyMaxAnswer $_", qr/IdempotencyMaxAnswer: expected a size from 1024 to 1048576 bytes/] } '0', '1023', '2M', 'much'),
     (map { ["IdempotencyMemory $_", qr/IdempotencyMemory: expected a size from 8388608 to 68719476736 bytes/] } '0', '7M', '65G', 'much'),
-    (map { ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur within/] } 'IdempotencyStore shm', 'IdempotencyMemory 8M'),
-    (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/] } 'IdempotencyStore shm', 'IdempotencyMemory 8M'),
+    (map { ["IdempotencyRemember $_", qr/IdempotencyRemember: expected off or a size from 8388608 to 68719476736 bytes, not "/] } '0', '7M', '65G', 'on', '" "'),
+    (map { ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur within/] } 'IdempotencyStore shm', 'IdempotencyMemory 8M', 'IdempotencyRemember off'),
+    (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/] } 'IdempotencyStore shm', 'IdempotencyMemory 8M', 'IdempotencyRemember 8M'),
     ["Idempotency optional\nIdempotencyStore nowhere", qr/OG1205: IdempotencyStore nowhere: expected shm, or the LoadModule of who provides it/],
     ["Idempotency optional\nIdempotencyStore dbd", qr/OG1205: IdempotencyStore dbd: expected a store of keys alone, such as shm/],
     ["<Location /x>\nIdempotency required\n</Location>\nIdempotencyStore \" \"", qr/OG1205: IdempotencyStore  : expected shm/],
@@ -35,6 +36,7 @@ for my $lines ('Idempotency off', 'Idempotency Optional', 'Idempotency required'
     'IdempotencyLease 3s', 'IdempotencyLease 1h', 'IdempotencyInDoubt refuse', 'IdempotencyInDoubt retry', 'IdempotencyInDoubt retry 60s',
     'IdempotencyMaxBody 1K', 'IdempotencyMaxBody 64M', 'IdempotencyMaxAnswer 1024', 'IdempotencyMaxAnswer 1M',
     "Idempotency optional\nIdempotencyMaxAnswer 1M\nIdempotencyMemory 128M", 'IdempotencyStore shm', 'IdempotencyMemory 8M',
+    'IdempotencyRemember off', 'IdempotencyRemember Off', 'IdempotencyRemember 8M', 'IdempotencyRemember 64G',
     "Idempotency optional\nIdempotencyMemory 8M", 'IdempotencyStore nowhere',      # which nobody uses
     "<VirtualHost *:1>\nIdempotency required\nIdempotencyTTL 1h\n</VirtualHost>") {
     my ($accepted, $output) = config_test($lines);
