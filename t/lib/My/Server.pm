@@ -236,7 +236,7 @@ sub renewed {
 # one belongs to a connection that ended this moment, whose memory APR has just given back: stock event
 # dies in apr_os_sock_get then. A crash of ours has the suite under ASan against it, which says where.
 sub announce_hard_end {
-    return expect_error('AH0(?:3093|3465): process_socket: apr_pollset_add failure', 'AH10503',
+    return expect_error('AH0(?:3092|3093|3465): process_(?:socket|lingering_close): apr_pollset_add failure', 'AH10503',
         $ENV{ASAN_OPTIONS} ? () : 'AH00052: child pid \d+ exit signal Segmentation fault');
 }
 
