@@ -80,6 +80,16 @@ sub soon {
     return 1;
 }
 
+# Until its link is up, a child's own buckets decide: so many requests in a row that did not need them
+sub fallbacks {
+    my $page = $http->get('http://127.0.0.1:' . $hosts[shift]->port . '/server-status?auto')->{content};
+    return $page =~ /^QuotaFallbacks: (\d+)$/m ? $1 : die "no counts: $page";
+}
+for my $host (0, 1) {
+    ok soon(sub { my $before = fallbacks($host); $user++; post($host, '/limited') for 1 .. 10; return fallbacks($host) == $before }),
+        "all children of host $host have Redis";
+}
+$user++;
 my @statuses = map { (post($_ % 2, '/limited'))[0]{status} } 1 .. 14;
 is "@statuses", join(' ', (200) x 10, (429) x 4), 'ten a user are ten on both hosts together';
 cmp_ok counts($_)->{ok}, '>', 0, "host $_ says on its status page that it asked Redis" for 0, 1;
