@@ -15,6 +15,7 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <http_config.h>
 #include <http_protocol.h>
 #include <util_filter.h>
 
@@ -23,17 +24,24 @@ static ap_filter_rec_t *gate_filter, *coded_filter;
 /* process: the modules' filters, by coding */
 static const char *const codecs[EDGE_CODINGS] = { NULL, "deflate", "brotli_compress" };
 
+/* child: bits 1 << coding of those whose modules are loaded */
+static unsigned available;
+
 unsigned edge_compress_available(void)
 {
-    unsigned available = 0;
+    return available;
+}
+
+static void child_init(apr_pool_t *p, server_rec *s)
+{
     int i;
 
+    available = 0;
     for (i = EDGE_IDENTITY + 1; i < EDGE_CODINGS; i++) {
         if (ap_get_output_filter_handle(codecs[i])) {
             available |= 1U << i;
         }
     }
-    return available;
 }
 
 /* text/…, and what is text under another name */
@@ -224,6 +232,7 @@ void edge_compress_insert(request_rec *r)
 
 void edge_compress_register(apr_pool_t *p)
 {
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     gate_filter = ap_register_output_filter("EDGE_COMPRESS", gate, NULL, AP_FTYPE_RESOURCE);
     coded_filter = ap_register_output_filter("EDGE_CODED", coded, NULL, AP_FTYPE_CONTENT_SET);
 }

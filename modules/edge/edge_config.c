@@ -30,7 +30,7 @@
 #define SELFTEST_MIN     APR_USEC_PER_SEC
 #define SELFTEST_MAX     (3600 * APR_USEC_PER_SEC)
 
-const edge_family edge_family_off = { "off", 0, 0, 0, 0, EDGE_SHARED_USER, 0, 1 };
+const edge_family edge_family_off = { .name = "off", .shared = EDGE_SHARED_USER, .no_store = 1 };
 
 /* parent: name to edge_family *, of the configuration that is being read; from pconf */
 static apr_hash_t *families;
@@ -149,7 +149,7 @@ static const char *complaint(cmd_parms *cmd, const char *problem)
 /* Naming a family once more changes it wherever it is used: what is shipped can be adjusted. */
 static const char *set_family(cmd_parms *cmd, void *unused, int argc, char *const argv[])
 {
-    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    const char *context = ap_check_cmd_context(cmd, GLOBAL_ONLY), *wrong;
     edge_family *family;
 
     if (context) {
@@ -165,7 +165,9 @@ static const char *set_family(cmd_parms *cmd, void *unused, int argc, char *cons
         family->name = apr_pstrdup(cmd->pool, argv[0]);
         apr_hash_set(families, family->name, APR_HASH_KEY_STRING, family);
     }
-    return complaint(cmd, edge_family_parse(cmd->pool, argc - 1, argv + 1, family));
+    wrong = edge_family_parse(cmd->pool, argc - 1, argv + 1, family);
+    edge_family_write(cmd->pool, family);
+    return complaint(cmd, wrong);
 }
 
 static const char *set_cache(cmd_parms *cmd, void *confv, const char *arg)

@@ -63,7 +63,7 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
         own->refusal = origins_refusal(r);
         if (is_good(r) && own->key && !own->refusal && !own->untagged
             && !edge_breaker_is_open()) {
-            stored = edge_family_stored(r->pool, own->family);
+            stored = own->family->stored;
         }
         edge_header_say(r, "Cache-Control", alike(r, stored ? stored : "no-store"));
         edge_header_drop(r, "Expires");
@@ -78,7 +78,7 @@ static void say_to_client(request_rec *r, const edge_request *own)
     char *now = apr_palloc(r->pool, APR_RFC822_DATE_LEN);
 
     ap_recent_rfc822_date(now, r->request_time);
-    edge_header_say(r, "Cache-Control", alike(r, edge_family_client(r->pool, own->family)));
+    edge_header_say(r, "Cache-Control", alike(r, own->family->client));
     /* how long it lay here is none of the client's business: its own clock starts now */
     edge_header_drop(r, "Age");
     edge_header_say(r, "Date", now);
@@ -86,9 +86,9 @@ static void say_to_client(request_rec *r, const edge_request *own)
 
 static void say_to_edge(request_rec *r, const edge_request *own)
 {
-    const char *cdn = edge_family_cdn(r->pool, own->family), *tags = edge_tags_text(r->pool, own);
+    const char *cdn = own->family->cdn, *tags = edge_tags_text(r->pool, own);
 
-    edge_header_say(r, "Cache-Control", alike(r, edge_family_edge(r->pool, own->family)));
+    edge_header_say(r, "Cache-Control", alike(r, own->family->edge));
     if (cdn) {
         edge_header_say(r, "CDN-Cache-Control", cdn);
     }
@@ -120,14 +120,17 @@ static int is_nobodys(const edge_request *own)
 
 static void say_face(request_rec *r, const edge_request *own, int trusted)
 {
-    static const char *const internal[] = { "CDN-Cache-Control", "Surrogate-Key", "Surrogate-Control",
-                                            "Cache-Tag", "X-Cache-Tags", "Expires", "Pragma",
+    /* from others than edges mod_tenant takes these */
+    static const char *const internal[] = { "CDN-Cache-Control", "Surrogate-Key",
+                                            "Surrogate-Control", "Cache-Tag", "X-Cache-Tags",
                                             NULL };
     int i;
 
-    for (i = 0; internal[i]; i++) {
+    for (i = 0; trusted && internal[i]; i++) {
         edge_header_drop(r, internal[i]);
     }
+    edge_header_drop(r, "Expires");
+    edge_header_drop(r, "Pragma");
     if (!own || !is_good(r)) {
         edge_header_say(r, "Cache-Control", "no-store");
     }

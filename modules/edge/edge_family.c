@@ -163,3 +163,11 @@ const char *edge_family_cdn(apr_pool_t *p, const edge_family *family)
                         also(p, "stale-while-revalidate", family->stale_while_revalidate),
                         also(p, "stale-if-error", family->stale_if_error));
 }
+
+void edge_family_write(apr_pool_t *p, edge_family *family)
+{
+    family->stored = edge_family_stored(p, family);
+    family->client = edge_family_client(p, family);
+    family->edge = edge_family_edge(p, family);
+    family->cdn = edge_family_cdn(p, family);
+}

@@ -28,6 +28,7 @@ typedef struct edge_family {
     edge_shared shared;
     int immutable;
     int no_store;                       /**< nobody keeps it */
+    const char *stored, *client, *edge, *cdn; /**< the lines below, written once */
 } edge_family;
 
 /** Longest name of a family, and longest time. */
@@ -47,6 +48,9 @@ int edge_family_name_ok(const char *text);
 
 /** Whether mod_cache may keep responses of the family at all. */
 int edge_family_kept(const edge_family *family);
+
+/** Write the family's lines, which the functions below make, into it. */
+void edge_family_write(apr_pool_t *p, edge_family *family);
 
 /** Cache-Control as mod_cache is to see it. NULL unless edge_family_kept(). */
 const char *edge_family_stored(apr_pool_t *p, const edge_family *family);

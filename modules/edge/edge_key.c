@@ -95,17 +95,14 @@ static const char *query_of(request_rec *r)
 
 static const char *location_of(request_rec *r)
 {
-    char *host = apr_pstrdup(r->pool, r->hostname ? r->hostname : "");
     const char *sent = apr_table_get(r->headers_in, "Host");
+    char *host = apr_pstrdup(r->pool, sent ? sent : r->hostname ? r->hostname : "");
 
-    if (sent) {
-        host = apr_pstrdup(r->pool, sent);
-    }
     ap_str_tolower(host);
-    return apr_psprintf(r->pool, "%s://%s|%u%.*s %s?%s", ap_http_scheme(r),
-                        ap_escape_urlencoded(r->pool, host), ap_get_server_port(r),
-                        (int)strcspn(r->unparsed_uri, "?#"), r->unparsed_uri,
-                        ap_escape_uri(r->pool, r->uri), query_of(r));
+    return apr_pstrcat(r->pool, ap_http_scheme(r), "://", ap_escape_urlencoded(r->pool, host), "|",
+                       apr_itoa(r->pool, (int)ap_get_server_port(r)),
+                       apr_pstrmemdup(r->pool, r->unparsed_uri, strcspn(r->unparsed_uri, "?#")), " ",
+                       ap_escape_uri(r->pool, r->uri), "?", query_of(r), NULL);
 }
 
 void edge_key_make(request_rec *r, edge_request *own)
@@ -134,7 +131,10 @@ static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const c
     }
     if (own && own->family) {
         if (own->key) {
-            *key = apr_psprintf(p, "%s#%" APR_UINT64_T_HEX_FMT, own->key, own->epoch);
+            char epoch[2 * sizeof(own->epoch) + 1];
+
+            og_hex(epoch, (const unsigned char *)&own->epoch, sizeof(own->epoch));
+            *key = apr_pstrcat(p, own->key, "#", epoch, NULL);
         }
         return own->key ? APR_SUCCESS : APR_EGENERAL;
     }

@@ -18,6 +18,9 @@ static const char *of_hit(apr_pool_t *p, const edge_request *own, const char *re
     if (strstr(reason, "stale content")) {
         return "orgscale; fwd=stale; detail=STALE_IF_ERROR";
     }
+    if (!own->was_stale && !own->collapsed) {
+        return "orgscale; hit";
+    }
     return apr_pstrcat(p, "orgscale; hit", own->was_stale ? "; detail=STALE_WHILE_REVALIDATE" : "",
                        own->collapsed ? "; collapsed" : "", NULL);
 }

@@ -35,7 +35,7 @@ my $list = JSON::PP->new->canonical->encode({ nextCursor => undef, data => [map 
     paymentMode => 'upi', paymentReference => sprintf('%016x', $n * 2654435761), invoiceNumber => "I-$n", createdBy => 2, createdByName => 'User 2',
     occurredAt => sprintf('2026-11-%02dT10:%02d:00.000Z', 1 + $n % 28, $n % 60), version => 1 } } 1 .. 100] });
 my %body = (identity => $list);
-mkdir "$stage/t/htdocs/$_" for qw(memory kept);
+mkdir "$stage/t/htdocs/$_" for qw(memory behind kept);
 My::Load::spew("$stage/t/htdocs/kept/list.json", $list);
 
 my $httpd = My::Server->new('cached', log => "LogLevel warn\n", mpm => <<'MPM', lines => <<"CONF");
@@ -50,7 +50,6 @@ LoadModule cache_module      $stock/mod_cache.so
 LoadModule brotli_module     $stock/mod_brotli.so
 LoadModule deflate_module    $stock/mod_deflate.so
 LoadModule file_cache_module $stock/mod_file_cache.so
-LoadModule alias_module      $stock/mod_alias.so
 LoadModule headers_module    $stock/mod_headers.so
 LoadModule purge_module      $stage/modules/mod_purge.so
 LoadModule edge_module       $stage/modules/mod_edge.so
@@ -59,9 +58,8 @@ TenantProblem     On
 CacheQuickHandler off
 EdgeFamily        list max-age=60 s-maxage=31536000
 AddType           application/json .json
-Alias /behind $stage/t/htdocs/memory
 <IfFile "$stage/t/htdocs/memory/br.json">
-    MMapFile $stage/t/htdocs/memory/identity.json $stage/t/htdocs/memory/gzip.json $stage/t/htdocs/memory/br.json
+    MMapFile @{[ map { my $folder = $_; map { "$stage/t/htdocs/$folder/$_.json" } qw(identity gzip br) } qw(memory behind) ]}
 </IfFile>
 <LocationMatch "/gzip.json">
     Header set Content-Encoding gzip
@@ -90,7 +88,9 @@ $httpd->start;
 for my $coding (qw(gzip br)) {
     $body{$coding} = ask('/kept/list.json', %token, 'Accept-Encoding' => $coding)->{content};
 }
-My::Load::spew("$stage/t/htdocs/memory/$_.json", $body{$_}) for keys %body;
+for my $coding (keys %body) {
+    My::Load::spew("$stage/t/htdocs/$_/$coding.json", $body{$coding}) for qw(memory behind);
+}
 $httpd->graceful;
 for my $coding (sort keys %body) {
     my @with = (%token, 'Accept-Encoding' => $coding);
@@ -99,7 +99,7 @@ for my $coding (sort keys %body) {
     ($res->{headers}{'cache-status'} // '') =~ /hit/ && $res->{content} eq $body{$coding} or die "$coding is not kept: $res->{status} $res->{headers}{'cache-status'}\n";
     ask("/memory/$coding.json")->{content} eq $body{$coding} or die "$coding is not in memory\n";
 }
-my %tag = ('memory' => ask('/memory/identity.json')->{headers}{etag}, 'kept' => ask('/kept/list.json', %token)->{headers}{etag});
+my %tag = (memory => ask('/memory/identity.json')->{headers}{etag}, behind => ask('/behind/identity.json', %token)->{headers}{etag}, kept => ask('/kept/list.json', %token)->{headers}{etag});
 
 my @rows;
 for my $coding (qw(identity gzip br)) {
@@ -110,7 +110,7 @@ for my $coding (qw(identity gzip br)) {
 }
 push @rows,
     ['304 of a file in memory', sub { $cost->kept(8, '/memory/identity.json', '3xx', undef, 'If-None-Match' => $tag{memory}) }],
-    ['... behind a token', sub { $cost->kept(8, '/behind/identity.json', '3xx', undef, %token, 'If-None-Match' => $tag{memory}) }, scalar @rows],
+    ['... behind a token', sub { $cost->kept(8, '/behind/identity.json', '3xx', undef, %token, 'If-None-Match' => $tag{behind}) }, scalar @rows],
     ['304 from the cache', sub { $cost->kept(8, '/kept/list.json', '3xx', undef, %token, 'If-None-Match' => $tag{kept}) }, scalar @rows, MOST];
 my @got = map { [] } @rows;
 for (1 .. $rounds) {
