@@ -7,7 +7,7 @@ package My::Hooks;
 #
 #   my $hooks = My::Hooks->new;   $httpd->start(env => $hooks->env);
 #   $hooks->arm(7, 'KILL');       # the seventh crash point from now on strikes
-#   $hooks->struck;               # the pid that it struck, or 0
+#   $hooks->struck;               # the pid that it struck, once it stands still or is dead, or 0
 #   $hooks->clock(3600);          # seconds
 #   $hooks->fix_seed(1);          # from the next start on, keyed hashes have a key that is known
 #   $hooks->layout(1);            # from the next reload on, shared memory has another layout
@@ -52,13 +52,28 @@ sub got {
 
 sub arm {
     my ($self, $nth, $signal) = @_;
+    delete $self->{settled};
     $self->put(4, pack 'l l', $number{$signal}, 0);
     $self->put(0, pack 'l', $nth);
     return;
 }
 
 sub disarm { return $_[0]->put(0, pack 'l', 0) }
-sub struck { return $_[0]->got(8) }
+
+# Its other threads go on, and accept connections, until the signal has come to all of them.
+sub struck {
+    my $self = shift;
+    my $victim = $self->got(8) or return 0;
+    my $after = $self->got(4) == $number{STOP} ? qr/^[TtZX]/ : qr/^[ZX]/;
+    my $end = time + 10;
+    until ($self->{settled} || time > $end) {
+        open my $stat, '<', "/proc/$victim/stat" or last;
+        last if (<$stat> // 'Z') =~ /\) (\w)/ ? $1 =~ $after : 1;
+        select undef, undef, undef, 0.005;
+    }
+    return $self->{settled} = $victim;
+}
+
 sub clock  { return $_[0]->put(16, pack 'q', $_[1] * 1_000_000) }
 sub fix_seed { return $_[0]->put(12, pack 'l', $_[1]) }
 sub layout { return $_[0]->put(24, pack 'L', $_[1]) }
