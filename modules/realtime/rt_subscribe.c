@@ -11,6 +11,7 @@
 #include "og_clock.h"
 
 #include <apr_strings.h>
+#include <http_protocol.h>
 
 #define TAB_MAX 64
 
@@ -124,12 +125,20 @@ static int run(rt_poll *poll, int may_wait)
     return rc;
 }
 
+/* Who parks a request ends it later, and nobody reads on for it then: a body that is still there would be
+ * taken for the client's next request. */
+static int read_body(request_rec *r)
+{
+    return ap_request_has_body(r) ? ap_discard_request_body(r) : OK;
+}
+
 int rt_subscribe(request_rec *r, int may_wait)
 {
     const tenant_identity *caller;
     const rest_problem *wrong;
     rest_problem problem = { 0 };
     rt_poll *poll;
+    int rc;
 
     if (r->method_number != M_GET || r->header_only) {
         return rt_method_not_allowed(r, "GET");
@@ -137,6 +146,10 @@ int rt_subscribe(request_rec *r, int may_wait)
     caller = rt_caller(r);
     if (!caller) {
         return rt_caller_missing(r);
+    }
+    rc = read_body(r);
+    if (rc != OK) {
+        return rc;
     }
     rt_waitio_expect(r->connection);
     poll = rt_poll_make(r, caller);
