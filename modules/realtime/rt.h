@@ -34,6 +34,8 @@ APLOG_USE_MODULE(realtime_lp);
 
 /* rt_config.c */
 
+typedef enum { RT_PARK_AUTO, RT_PARK_WAITIO, RT_PARK_CONDVAR, RT_PARK_OWNED } rt_park;
+
 typedef struct rt_server_conf {
     apr_int64_t buffer_size;         /* RealtimeBufferSize */
     apr_int64_t buffer_memory;       /* RealtimeBufferMemory */
@@ -43,7 +45,7 @@ typedef struct rt_server_conf {
     apr_int64_t max_parked;          /* RealtimeMaxParked */
     const char *cursor_secret;       /* RealtimeCursorSecret: RT_SECRET_LEN bytes, or NULL */
     const char *cursor_previous;     /* its second file, likewise: read, never written with */
-    int waitio;                      /* RealtimePark: OG_UNSET (auto), 0, 1 */
+    int park;                        /* RealtimePark: OG_UNSET, or an rt_park */
 } rt_server_conf;
 
 typedef struct rt_dir_conf {
@@ -79,7 +81,8 @@ apr_interval_time_t rt_config_longest_poll(const server_rec *s);
 /* rt_places.c: how polls are parked, and how many there is room for */
 
 typedef struct rt_places {
-    int waitio;       /* the MPM watches their sockets */
+    int waitio;       /* without a thread each: the MPM watches their sockets, or */
+    int owned;        /* … the notifier */
     int a_child;      /* polls that a child parks */
     int in_threads;   /* … of which so many in a thread each */
     int streams;      /* … of which so many over HTTP/2 */
@@ -166,6 +169,9 @@ int rt_segment_usage(rt_ring_usage *sum);
 
 /* This child's number, or -1 when all are taken: its polls look for themselves. */
 int rt_bell_child(void);
+
+/* What is written to when it is rung; of a child that has one. */
+int rt_bell_fd(void);
 
 /* Have this child's notifier look around. */
 void rt_bell_nudge(void);

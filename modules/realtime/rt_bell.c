@@ -14,6 +14,7 @@
 #include "og_hooks.h"
 #include "og_lock.h"
 #include "og_thread.h"
+#include "rt_park_owned.h"
 
 #include <apr_portable.h>
 #include <apr_signal.h>
@@ -83,6 +84,11 @@ void rt_bell_attach(rt_bell *at)
 int rt_bell_child(void)
 {
     return self;
+}
+
+int rt_bell_fd(void)
+{
+    return fds[self];
 }
 
 apr_int64_t rt_bell_parked_total(void)
@@ -271,6 +277,9 @@ static void sleep_until(apr_time_t until)
     apr_time_t left = until - og_clock_mono();
     apr_uint64_t rings;
 
+    if (rt_owned_sleep(until)) {
+        return;
+    }
     if (poll(&bell, 1, left > 0 ? (int)apr_time_as_msec(left) + 1 : 0) > 0
         && read(bell.fd, &rings, sizeof(rings)) < 0) {
         return; /* nothing in it: somebody else's */

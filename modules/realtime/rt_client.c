@@ -19,7 +19,21 @@ static ap_filter_t **reqtimeout_of(conn_rec *c)
     return at;
 }
 
-rt_incoming rt_client_look(conn_rec *c, apr_bucket_brigade *scratch)
+/* The core's filter says nothing at all of an end that it has just come upon, and what it is the next
+ * time it is asked: a socket that says each thing once has to be asked twice then. */
+static apr_status_t peek(conn_rec *c, apr_bucket_brigade *scratch, apr_size_t len)
+{
+    apr_status_t rv = ap_get_brigade(c->input_filters, scratch, AP_MODE_SPECULATIVE,
+                                     APR_NONBLOCK_READ, (apr_off_t)len);
+
+    if (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(scratch)) {
+        rv = ap_get_brigade(c->input_filters, scratch, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ,
+                            (apr_off_t)len);
+    }
+    return rv;
+}
+
+rt_incoming rt_client_peek(conn_rec *c, apr_bucket_brigade *scratch, char *text, apr_size_t *len)
 {
     ap_filter_t **at = reqtimeout_of(c), *reqtimeout = *at;
     rt_incoming what = RT_END_CAME;
@@ -28,7 +42,7 @@ rt_incoming rt_client_look(conn_rec *c, apr_bucket_brigade *scratch)
     if (reqtimeout) {
         *at = reqtimeout->next; /* a look is no read: the client is not asked for anything */
     }
-    rv = ap_get_brigade(c->input_filters, scratch, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+    rv = peek(c, scratch, *len);
     if (reqtimeout) {
         *at = reqtimeout;
     }
@@ -36,10 +50,18 @@ rt_incoming rt_client_look(conn_rec *c, apr_bucket_brigade *scratch)
         what = RT_NOTHING_CAME;
     }
     else if (rv == APR_SUCCESS && !APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(scratch))) {
-        what = RT_DATA_CAME;
+        what = apr_brigade_flatten(scratch, text, len) == APR_SUCCESS ? RT_DATA_CAME : RT_END_CAME;
     }
     apr_brigade_cleanup(scratch);
     return what;
+}
+
+rt_incoming rt_client_look(conn_rec *c, apr_bucket_brigade *scratch)
+{
+    apr_size_t len = 1;
+    char first;
+
+    return rt_client_peek(c, scratch, &first, &len);
 }
 
 void rt_client_push(conn_rec *c)

@@ -15,6 +15,10 @@ typedef enum { RT_NOTHING_CAME, RT_DATA_CAME, RT_END_CAME } rt_incoming;
  * streams. scratch: an empty brigade of the connection's allocator */
 rt_incoming rt_client_look(conn_rec *c, apr_bucket_brigade *scratch);
 
+/* The same, and all of it that fits: *len bytes of text, *len of them on return. A read of the socket
+ * may be more than that; no more than len is said. */
+rt_incoming rt_client_peek(conn_rec *c, apr_bucket_brigade *scratch, char *text, apr_size_t *len);
+
 /* Write as much of what is in the filters as the socket takes. */
 void rt_client_push(conn_rec *c);
 

@@ -35,7 +35,7 @@ void *rt_server_create(apr_pool_t *p, server_rec *s)
     conf->idle_evict = OG_UNSET;
     conf->max_waiters = OG_UNSET;
     conf->max_parked = OG_UNSET;
-    conf->waitio = OG_UNSET;
+    conf->park = OG_UNSET;
     return conf;
 }
 
@@ -52,7 +52,7 @@ void *rt_server_merge(apr_pool_t *p, void *basev, void *addv)
     conf->max_parked = og_set_or(add->max_parked, base->max_parked);
     conf->cursor_secret = add->cursor_secret ? add->cursor_secret : base->cursor_secret;
     conf->cursor_previous = add->cursor_secret ? add->cursor_previous : base->cursor_previous;
-    conf->waitio = (int)og_set_or(add->waitio, base->waitio);
+    conf->park = (int)og_set_or(add->park, base->park);
     return conf;
 }
 
@@ -313,13 +313,17 @@ static const char *set_linger(cmd_parms *cmd, void *confv, const char *low, cons
 
 static const char *set_park(cmd_parms *cmd, void *unused, const char *arg)
 {
-    rt_server_conf *conf = server_conf(cmd);
+    static const char *const ways[] = { "auto", "waitio", "condvar", "owned" };
+    int way = RT_PARK_OWNED;
 
-    conf->waitio = !strcmp(arg, "waitio") ? 1 : !strcmp(arg, "condvar") ? 0 : OG_UNSET;
-    return global(cmd, conf->waitio != OG_UNSET || !strcmp(arg, "auto")
+    while (way >= RT_PARK_AUTO && strcmp(arg, ways[way]) != 0) {
+        way--;
+    }
+    server_conf(cmd)->park = way;
+    return global(cmd, way >= RT_PARK_AUTO
                            ? NULL
-                           : apr_psprintf(cmd->temp_pool,
-                                          "expected auto, waitio or condvar, not \"%.40s\"", arg));
+                           : apr_psprintf(cmd->temp_pool, "expected auto, waitio, condvar or owned, "
+                                          "not \"%.40s\"", arg));
 }
 
 const command_rec rt_cmds[] = {
@@ -353,7 +357,7 @@ const command_rec rt_cmds[] = {
     AP_INIT_TAKE12("RealtimeCursorSecret", set_cursor_secret, NULL, RSRC_CONF,
                    "file:PATH of 32 random bytes that sign cursors, the same on all nodes; and of "
                    "those that did before"),
-    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto, waitio or condvar (auto)"),
+    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto, waitio, condvar or owned (auto)"),
     { NULL }
 };
 

@@ -5,6 +5,7 @@
 
 #include "og_clock.h"
 #include "rt_client.h"
+#include "rt_park_owned.h"
 
 #include <ap_mpm.h>
 #include <httpd.h>
@@ -12,9 +13,6 @@
 #include <sched.h>
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
-
-/* A core output filter with more in it blocks (FlushMaxThreshold): the notifier must not */
-#define NOTIFIER_WRITES_MAX (60 * 1024)
 
 /* Polls that the notifier takes at a time: as the last of them is RT_CLAIMED while the others are
  * answered, no more than a millisecond's */
@@ -72,12 +70,27 @@ static void enqueue(rt_parking *own)
     lot.rung_end = &own->queued;
 }
 
+/* Under lock: nobody has it */
+static int is_free(const rt_parking *own)
+{
+    switch (own->state) {
+    case RT_PARKED:
+        return 1;
+    case RT_IDLE:
+    case RT_SENDING:
+    case RT_CLOSING:
+        return own->owned != NULL;
+    default:
+        return 0;
+    }
+}
+
 /* Under lock */
 static void rouse(rt_parking *own)
 {
     if (!own->rung) {
         own->rung = 1;
-        if (own->state == RT_PARKED) {
+        if (is_free(own)) {
             enqueue(own);
         }
     }
@@ -213,33 +226,35 @@ static int answer(rt_parking *own)
         return 0;
     }
     rt_poll_stop_waiting(poll);
-    if (poll->batch.bytes > NOTIFIER_WRITES_MAX) {
-        own->by_worker = 1;
-        rt_client_summon_worker(own->c);
-        return 1;
+    own->by_worker = poll->batch.bytes > RT_NOTIFIER_WRITES_MAX;
+    if (!own->by_worker) {
+        rt_poll_answer(poll, own->look);
+        rt_client_push(own->c);
+        rt_poll_written(poll);
     }
-    rt_poll_answer(poll, own->look);
-    rt_client_push(own->c);
-    rt_poll_written(poll);
-    if (own->c->data_in_output_filters || own->c->aborted || own->c->keepalive == AP_CONN_CLOSE) {
+    if (!own->owned && (own->by_worker || own->c->data_in_output_filters || own->c->aborted
+                        || own->c->keepalive == AP_CONN_CLOSE)) {
         rt_client_summon_worker(own->c);
     }
     return 1;
 }
 
-/* Notifier: the first of who were rung, RT_CLAIMED, as a list of at most CHUNK, or NULL */
+/* Notifier: the first of who were rung, as a list of at most CHUNK, or NULL. Those that the MPM watches
+ * are RT_CLAIMED; of the others nobody else takes one. */
 static rt_parking *claim(int *busy, int *lingering)
 {
     rt_parking *first, **end = &first;
     int n;
 
     rt_waits_lock();
-    *busy = lot.watched != NULL;
+    *busy = lot.watched || lot.drained;
     *lingering = lot.lingering > 0;
     first = lot.rung;
     for (n = 0; *end && n < CHUNK; n++) {
         (*end)->rung = 0;
-        (*end)->state = RT_CLAIMED;
+        if ((*end)->state == RT_PARKED) {
+            (*end)->state = RT_CLAIMED;
+        }
         take_off_wheel(*end);
         end = &(*end)->queued;
     }
@@ -267,11 +282,11 @@ static void drain(void)
     if (!lot.drained && rt_waits_draining()) {
         lot.drained = 1;
         for (own = lot.watched; own; own = own->next) {
-            if (own->state == RT_PARKED) {
-                rouse(own);
-            }
-            else {
+            if (!is_free(own)) {
                 rt_client_summon_worker(own->c);
+            }
+            else if (own->state != RT_SENDING) {
+                rouse(own);
             }
         }
     }
@@ -281,7 +296,13 @@ static void drain(void)
 static void let_go(rt_parking *own, int answered)
 {
     rt_waits_lock();
-    if (answered) {
+    if (answered && own->owned) {
+        rt_waits_part(&own->wait);
+        own->rung = 0;
+        own->state = RT_BUSY;
+        unwatch(own);
+    }
+    else if (answered) {
         rt_waits_part(&own->wait);
         own->state = RT_ANSWERED;
         rt_waits_rest(1);
@@ -295,6 +316,14 @@ static void let_go(rt_parking *own, int answered)
     rt_waits_unlock();
 }
 
+int rt_lot_serve(rt_parking *own)
+{
+    int answered = answer(own);
+
+    let_go(own, answered);
+    return answered;
+}
+
 /* Notifier: some of who were rung. 0: there is none, *busy says whether there may be soon, and
  * *lingering whether it will be sooner than that */
 static int serve_some(int *busy, int *lingering)
@@ -304,7 +333,12 @@ static int serve_some(int *busy, int *lingering)
 
     for (; own; own = next) {
         next = own->queued;
-        let_go(own, answer(own));
+        if (own->owned) {
+            rt_owned_serve(own);
+        }
+        else {
+            rt_lot_serve(own);
+        }
     }
     return any;
 }
@@ -312,7 +346,7 @@ static int serve_some(int *busy, int *lingering)
 apr_time_t rt_lot_turn(void)
 {
     apr_time_t now = og_clock_mono();
-    int busy = 1, lingering = 0;
+    int busy = 1, lingering = 0, any;
 
     if (!lot.on) {
         return now + APR_USEC_PER_SEC;
@@ -321,8 +355,10 @@ apr_time_t rt_lot_turn(void)
     rt_wheel_turn(&lot.wheel, now, due);
     drain();
     rt_waits_unlock();
-    while (serve_some(&busy, &lingering)) {
-    }
+    do {
+        any = serve_some(&busy, &lingering);
+        any += rt_owned_listen();
+    } while (any);
     return now + (lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
 }
 
@@ -345,11 +381,12 @@ rt_lot_state rt_lot_take_back(rt_parking *own)
     was = own->state;
     own->state = RT_BUSY;
     own->away = 0;
-    if (was == RT_PARKED) {
+    if (own->rung) {
         unqueue(own);
-        take_off_wheel(own);
+        own->rung = was == RT_PARKED; /* if it waits on, there is still something to look at */
     }
-    else if (was == RT_ANSWERED || was == RT_IDLE) {
+    take_off_wheel(own);
+    if (was == RT_ANSWERED || was == RT_IDLE) {
         rt_waits_rest(-1);
     }
     unwatch(own);
@@ -362,9 +399,9 @@ int rt_lot_give_away(rt_parking *own, rt_lot_state state)
     int given = 0, wake = 0;
 
     rt_waits_lock();
-    if (!lot.drained && (state == RT_PARKED || rt_waits_room())) {
+    if (!lot.drained && (state == RT_PARKED || own->owned || rt_waits_room())) {
         given = 1;
-        wake = own->rung || !lot.watched; /* it has slept long without any */
+        wake = !own->owned && (own->rung || !lot.watched); /* it has slept long without any */
         watch(own);
         own->state = state;
         if (state == RT_PARKED) {
@@ -372,6 +409,10 @@ int rt_lot_give_away(rt_parking *own, rt_lot_state state)
         }
         else {
             rt_waits_rest(1);
+            if (own->owned) {
+                own->rung = 0;
+                put_on_wheel(own);
+            }
         }
     }
     rt_waits_unlock();
@@ -379,6 +420,29 @@ int rt_lot_give_away(rt_parking *own, rt_lot_state state)
         rt_bell_nudge();
     }
     return given;
+}
+
+void rt_lot_return(rt_parking *own)
+{
+    rt_waits_lock();
+    if (own->state != RT_RETURNED) {
+        own->wants = own->state == RT_WANTS;
+    }
+    own->state = RT_RETURNED;
+    own->rung = 1;
+    enqueue(own);
+    rt_waits_unlock();
+}
+
+void rt_lot_hold(rt_parking *own, rt_lot_state state)
+{
+    rt_waits_lock();
+    own->rung = 0;
+    own->lingers = 0;
+    own->state = state;
+    watch(own);
+    put_on_wheel(own);
+    rt_waits_unlock();
 }
 
 #else

@@ -5,7 +5,8 @@
  * side; rt_lot.h has the states, and who may touch what when. */
 #include "rt_client.h"
 #include "rt_lot.h"
-#include "rt_poll.h"
+#include "rt_park_owned.h"
+#include "rt_parking.h"
 
 #include <ap_mpm.h>
 #include <http_connection.h>
@@ -37,47 +38,6 @@ static int give_away(rt_parking *own, rt_lot_state state)
     return 0;
 }
 
-/* Worker: the end of a request that was suspended. 1: the connection can take the next one */
-static int end_request(rt_parking *own)
-{
-    conn_rec *c = own->c;
-    request_rec *r = own->poll->r;
-
-    own->poll = NULL;
-    ap_process_request_after_handler(r);
-    return c->cs->state == CONN_STATE_WRITE_COMPLETION && c->keepalive == AP_CONN_KEEPALIVE
-           && !c->aborted && !c->data_in_output_filters;
-}
-
-/* Worker: answer a poll that is this thread's. */
-static int answer_here(rt_parking *own, rt_look look)
-{
-    own->state = RT_BUSY;
-    rt_poll_stop_waiting(own->poll);
-    rt_waits_leave(&own->wait);
-    rt_poll_answer(own->poll, look);
-    rt_client_push(own->c);
-    rt_poll_written(own->poll);
-    return end_request(own);
-}
-
-/* Worker, RT_WANTS: its first look. RT_NOTHING: it waits, and is counted among those who do. What was
- * read already never makes the socket readable: a client that sends several polls at once is paced. */
-static rt_look look_first(rt_parking *own)
-{
-    rt_look look;
-
-    if (own->c->data_in_output_filters) {
-        rt_client_push(own->c); /* an answer before this one, which did not wait to be sent alone */
-    }
-    if (!own->c->data_in_output_filters && !own->c->aborted
-        && rt_client_look(own->c, own->input) != RT_DATA_CAME && rt_waits_join(&own->wait)) {
-        return rt_poll_look(own->poll, 1);
-    }
-    look = rt_poll_look(own->poll, 0);
-    return look == RT_NOTHING ? RT_FULL : look;
-}
-
 /* Worker, RT_WANTS: park it. 1: parked, 0: answered, and *more says whether requests may follow */
 static int park(rt_parking *own, int *more)
 {
@@ -86,24 +46,18 @@ static int park(rt_parking *own, int *more)
     rt_look look;
 
     *more = 0;
-    own->rung = 0;
-    own->lingers = 0;
-    own->by_worker = 0;
     /* the MPM closes what waits longer than Timeout, the client's pause behind the answer included
      */
     if (poll->until > poll->began + longest) {
         poll->until = poll->began + longest;
     }
-    own->tidied = 0;
-    own->timer.at = rt_lot_first_look(poll);
-    own->wait.key = poll->place.key;
-    own->wait.tab = poll->tab;
-    poll->wait = &own->wait;
-    look = look_first(own);
+    rt_parking_begin(own);
+    look = rt_parking_look_first(own, rt_client_look(own->c, own->input));
     if (look == RT_NOTHING && give_away(own, RT_PARKED)) {
         return 1;
     }
-    *more = answer_here(own, look);
+    rt_parking_answer(own, look);
+    *more = rt_parking_end(own);
     return 0;
 }
 
@@ -119,11 +73,8 @@ static int resume(rt_parking *own)
     }
     if (was == RT_PARKED) {
         /* more behind a poll that waits, or the end of the child: no poll waits then */
-        int more = answer_here(own, what == RT_END_CAME && !rt_waits_draining() ? RT_GONE
-                                    : what == RT_DATA_CAME                      ? RT_FULL
-                                                                                : RT_NOTHING);
-
-        if (more && what == RT_DATA_CAME) {
+        rt_parking_answer(own, rt_parking_outcome(what));
+        if (rt_parking_end(own) && what == RT_DATA_CAME) {
             c->cs->state = CONN_STATE_PROCESSING;
             return 1;
         }
@@ -132,11 +83,9 @@ static int resume(rt_parking *own)
     if (was == RT_ANSWERED) {
         if (own->by_worker) {
             c->keepalive = AP_CONN_CLOSE; /* its reading side is shut */
-            rt_poll_answer(own->poll, own->look);
-            rt_client_push(c);
-            rt_poll_written(own->poll);
+            rt_parking_answer(own, own->look);
         }
-        if (!end_request(own)) {
+        if (!rt_parking_end(own)) {
             if (what == RT_END_CAME) {
                 c->keepalive = AP_CONN_CLOSE;
             }
@@ -199,7 +148,7 @@ static int process_connection(conn_rec *c)
     int rc = OK, more = 1;
 
     if (!rt_lot_is_open() || c->master || !c->cs || c->clogging_input_filters
-        || (own && own->inside)) {
+        || (own && (own->inside || own->owned))) {
         return DECLINED;
     }
     own = own ? own : make(c);
@@ -213,6 +162,9 @@ static int process_connection(conn_rec *c)
         if (own->state != RT_WANTS) {
             await_next(own);
             return rc;
+        }
+        if (rt_owned_adopt(own)) {
+            return OK;
         }
         if (park(own, &more)) {
             /* who answers others goes first: without this their answers wait while this thread goes on
@@ -242,7 +194,7 @@ static int pre_close(conn_rec *c)
             rt_poll_stop_waiting(own->poll);
             rt_waits_leave(&own->wait);
             c->aborted = 1;
-            end_request(own);
+            rt_parking_end(own);
         }
     }
     return OK;
@@ -297,6 +249,9 @@ static void child_init(apr_pool_t *p, server_rec *s)
     }
     rt_lot_open();
     rt_waits_most(rt_places_get()->a_child);
+    if (rt_places_get()->owned) {
+        rt_owned_open(s);
+    }
 }
 
 void rt_waitio_register(apr_pool_t *p)

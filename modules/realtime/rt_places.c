@@ -95,7 +95,8 @@ void rt_places_count(const rt_server_conf *conf, apr_pool_t *p)
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &places.children);
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &places.server_limit);
     places.threads = places.threads > 1 ? places.threads : 1;
-    places.waitio = conf->waitio != 0 && can_waitio();
+    places.waitio = conf->park != RT_PARK_CONDVAR && can_waitio();
+    places.owned = conf->park == RT_PARK_OWNED && places.waitio;
     places.factor = places.waitio ? worker_factor(p) : 0;
     places.files = file_limit();
     /* of few files the larger part is kept: what a child needs in any case is not less then */
@@ -152,7 +153,7 @@ static void check_timeout(server_rec *s)
 {
     apr_interval_time_t poll = rt_config_longest_poll(s);
 
-    if (places.waitio && poll && s->timeout < poll + PAUSE) {
+    if (places.waitio && !places.owned && poll && s->timeout < poll + PAUSE) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1521)
                      "Timeout %d: expected at least %d, RealtimePollTimeout %d and a client's pause "
                      "behind it: connections of polls to %s are closed sooner, or polls cut",
@@ -190,9 +191,10 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     server_rec *each;
 
     rt_places_count(conf, ptemp);
-    if (conf->waitio == 1 && !places.waitio) {
+    if ((conf->park == RT_PARK_WAITIO || conf->park == RT_PARK_OWNED) && !places.waitio) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, OGLOGNO(1509)
-                     "RealtimePark waitio: expected the event MPM of httpd 2.4.63 or later");
+                     "RealtimePark %s: expected the event MPM of httpd 2.4.63 or later",
+                     conf->park == RT_PARK_OWNED ? "owned" : "waitio");
         return !OK;
     }
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {

@@ -41,7 +41,7 @@ my @refused = (
     (map { ["RealtimeLinger $_", qr/RealtimeLinger: expected off, auto or three ascending numbers of events a second from 1 to 1000000/] }
         'on', 'Auto', '3', '" "', '0 1 2', '1 2 1000001', '3 2 4', '2 4 3', '1 2 x', '-1 2 3', '1 2.5 3'),
     (map { ["RealtimeLinger $_", qr/RealtimeLinger takes one or three arguments/] } '', '1 2', '1 2 3 4'),
-    (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio or condvar/] } 'Waitio', 'Auto', '" "'),
+    (map { ["RealtimePark $_", qr/RealtimePark: expected auto, waitio, condvar or owned/] } 'Waitio', 'Auto', '" "'),
     [join("\n", map { "<Location /d$_>\nRealtimeDomain d$_\n</Location>" } 1 .. 17), qr/RealtimeDomain: expected at most 16 domains/],
     (map { ["<Location /x>\n$_\n</Location>", qr/(?:not allowed|cannot occur)/], ["<VirtualHost *:1>\n$_\n</VirtualHost>", qr/cannot occur/] }
         'RealtimeBufferSize 10', 'RealtimeBufferMemory 8M', 'RealtimeEventTTL 60s', 'RealtimeIdleEvict 60s', 'RealtimeMaxWaiters 1', 'RealtimeMaxParked 1',
@@ -67,26 +67,28 @@ for my $lines (
     my ($accepted, $output) = config_test($lines);
     ok $accepted, 'accepted: ' . substr($lines =~ tr/\n/ /r, 0, 60) or diag $output;
 }
-my ($accepted, $output) = config_test("RealtimePark waitio\n");
-if (($ENV{TEST_MPM} // 'event') eq 'event') {
-    ok $accepted, 'waitio is there with event';
-}
-else {
-    ok !$accepted && $output =~ /OG1509: RealtimePark waitio: expected the event MPM/, 'waitio is refused without event';
+for my $way (qw(waitio owned)) {
+    my ($accepted, $output) = config_test("RealtimePark $way\n");
+    if (($ENV{TEST_MPM} // 'event') eq 'event') {
+        ok $accepted, "$way is there with event";
+    }
+    else {
+        ok !$accepted && $output =~ /OG1509: RealtimePark $way: expected the event MPM/, "$way is refused without event";
+    }
 }
 
 # what contradicts what is warned of, with the values and what was expected; what is right is not
 my $event = ($ENV{TEST_MPM} // 'event') eq 'event';
 my %right = (
     mpm => "<IfModule !mpm_prefork_module>\nThreadsPerChild 16\n</IfModule>\n", limit => 'ServerLimit 8', workers => 'MaxRequestWorkers 64',
-    factor => $event ? 'AsyncRequestWorkerFactor 19' : '', timeout => 'Timeout 30', parked => 'RealtimeMaxParked ' . ($event ? 853 : 42),
+    factor => $event ? 'AsyncRequestWorkerFactor 19' : '', timeout => 'Timeout 30', park => $event ? 'RealtimePark waitio' : '', parked => 'RealtimeMaxParked ' . ($event ? 853 : 42),
     site => "<Location /d>\nRealtimeDomain d\n</Location>", files => 420,
 );
 $right{limit} = 'ServerLimit 64' if ($ENV{TEST_MPM} // '') eq 'prefork';
 
 sub warnings {
     my %site = (%right, @_);
-    my ($accepted, $output) = config_test(join("\n", @site{qw(mpm limit workers factor timeout parked site)}, ''), files => $site{files});
+    my ($accepted, $output) = config_test(join("\n", @site{qw(mpm limit workers factor timeout park parked site)}, ''), files => $site{files});
     $accepted or diag $output;
     return join "\n", sort $output =~ /(OG\d+: .*)/g;
 }
@@ -121,6 +123,7 @@ my @cases = (
     [{ files => 300 }, qr/\AOG1510: RealtimeMaxParked 853: expected at most 533, .*factor 19 and ulimit -n 420\)\nOG1520: 300 open files .* 133 polls at most\z/],
     [{ timeout => 'Timeout 29' }, 'OG1521: Timeout 29: expected at least 30, RealtimePollTimeout 25 and a client\'s pause behind it: '
         . 'connections of polls to the main server are closed sooner, or polls cut'],
+    [{ timeout => 'Timeout 29', park => 'RealtimePark owned' }, ''],
     [{ timeout => "Timeout 5\nTimeout 30" }, ''],
     [{ timeout => "Timeout 30\nTimeout 5" }, qr/\AOG1521: Timeout 5:/],
     [{ timeout => 'Timeout 10', site => "${plain}RealtimePollTimeout 5s\n</Location>" }, ''],

@@ -116,6 +116,35 @@ sub pipelined {
     return;
 }
 
+# a poll's body is read before it waits: what is in it is no request, and is not answered
+sub bodied {
+    $org++;
+    my $inner = "GET /index.html HTTP/1.1\r\nHost: inner\r\n\r\n";
+    my $n = 0;
+    my $chunk = sprintf "%x\r\n%s\r\n0\r\n\r\n", length $inner, $inner;
+    for my $case (['Content-Length: ' . length $inner, $inner], ['Transfer-Encoding: chunked', $chunk]) {
+        my ($header, $body) = @$case;
+        for my $late (0, 1) {
+            my $cursor = at();
+            my $socket = say_on(poll('a', token(), 'wait=0'), '');
+            answer($socket);
+            my $head = line("wait=20&cursor=$cursor") =~ s/\r\n\r\n/\r\n$header\r\n\r\n/r;
+            say_on($socket, $head . ($late ? '' : $body));
+            Time::HiRes::sleep(0.2) if $late;       # a worker waits for it by then, or soon
+            say_on($socket, $body) if $late;
+            ok wait_for(5, sub { waiters($org) }), "$header: a poll with a body is parked";
+            publish('a', event($org, eventId => 'bodied' . ++$n));
+            my $woken = answer($socket);
+            is ids(json_of($woken)), "bodied$n", 'and woken';
+            say_on($socket, line('wait=0&cursor=earliest'));
+            my $next = answer($socket);
+            like $next->{body}, qr/"events":\[/, 'and what is answered behind it is the next poll';
+            ok !IO::Select->new($socket)->can_read(0.1), 'and no more';
+        }
+    }
+    return;
+}
+
 # the client closes its sending half: it is gone
 sub half_closed {
     $org++;
@@ -346,14 +375,14 @@ CONF
 }
 
 expect_error('AH00484', 'AH10159');      # the churn takes all threads for a moment, and is said so
-for my $way ($kind eq 'event' ? qw(waitio condvar) : 'condvar') {
+for my $way ($kind eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     $org += 10;
     $httpd = My::Server->new("connections_$way", site($way));
     $httpd->start;
     $Rt::address = '127.0.0.1:' . $httpd->port;
-    my @parts = (kept_alive => \&kept_alive, read_timeouts => \&read_timeouts, pipelined => \&pipelined, half_closed => \&half_closed,
+    my @parts = (kept_alive => \&kept_alive, read_timeouts => \&read_timeouts, pipelined => \&pipelined, bodied => \&bodied, half_closed => \&half_closed,
         read_slowly => \&read_slowly, left_at_once => \&left_at_once, churned => \&churned, streams => \&streams,
-        reloaded => sub { reloaded($way, $way eq 'waitio' ? 100 : 8) }, timed_out => sub { timed_out($way) }, ended => \&ended);
+        reloaded => sub { reloaded($way, $way ne 'condvar' ? 100 : 8) }, timed_out => sub { timed_out($way) }, ended => \&ended);
     while (my ($name, $part) = splice @parts, 0, 2) {
         note "$way: $name";
         $part->();

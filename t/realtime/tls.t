@@ -43,7 +43,7 @@ sub deaf_relay {
     return ($listen->sockport, sub { kill KILL => $pid; waitpid $pid, 0 });
 }
 
-for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio condvar) : 'condvar') {
+for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     my $tls_port = My::Server::free_port();
     my $httpd = My::Server->new("tls_$way", realtime => 1);
     my $dir = $httpd->dir;

@@ -51,10 +51,11 @@ KeepAliveTimeout    60
 MaxKeepAliveRequests 0
 CONF
 
-# The server that is measured, with what it needs of Debian's modules and no more.
+# The server that is measured, with what it needs of Debian's modules and no more. LOAD_PARK: how.
 sub realtime_server {
     my ($name, %site) = @_;
-    my $httpd = My::Server->new($name, realtime => 1, mpm => $mpm, log => "LogLevel warn\n", lines => $lines, %site);
+    my $park = $ENV{LOAD_PARK} || 'owned';
+    my $httpd = My::Server->new($name, realtime => 1, mpm => $mpm, log => "LogLevel warn\n", lines => "${lines}RealtimePark $park\n", %site);
     return $httpd->start;
 }
 

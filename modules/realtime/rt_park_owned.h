@@ -1,0 +1,41 @@
+/* SPDX-FileCopyrightText: The orgscale authors
+ * SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file  rt_park_owned.h
+ * @brief RealtimePark owned: connections of polls that the MPM has given up for good
+ *
+ * The event MPM never takes back a connection that is CONN_STATE_SUSPENDED. So the notifier has its
+ * socket from the first poll on: it answers, reads the client's next poll, parks it again, and closes.
+ * Requests that are no poll it gives to a worker each.
+ *
+ * Where this is not open, or not built, adopting fails and the rest does nothing.
+ */
+#ifndef RT_PARK_OWNED_H
+#define RT_PARK_OWNED_H
+
+#include "rt_lot.h"
+
+/** What is kept of such a connection, in its pool. */
+typedef struct rt_owned rt_owned;
+
+/** Child's start, before it serves. Whatever fails is logged, and connections stay the MPM's. */
+void rt_owned_open(server_rec *s);
+
+/**
+ * Worker, RT_WANTS: the notifier's from here on, whatever becomes of it; the worker returns to the MPM
+ * and touches nothing.
+ * @return 0: it is still the worker's
+ */
+int rt_owned_adopt(rt_parking *own);
+
+/** Notifier: sleep until a socket of ours or the doorbell has something to say, or the time is there.
+ * @return 0: not open, and it has not slept */
+int rt_owned_sleep(apr_time_t until);
+
+/** Notifier: see to the sockets that had something to say. @return whether there was any */
+int rt_owned_listen(void);
+
+/** Notifier: one that was queued: rung, returned by a worker, or its time has come. */
+void rt_owned_serve(rt_parking *own);
+
+#endif /* RT_PARK_OWNED_H */
