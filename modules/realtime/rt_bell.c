@@ -328,24 +328,36 @@ static apr_status_t leave(void *unused)
     return APR_SUCCESS;
 }
 
+/* The thread that hears the bell. Without one the slot would be rung in vain, and is given back. */
+static int start_notifier(server_rec *s)
+{
+    int rc = og_thread_start(&notifier, listen_run, NULL);
+
+    if (rc) {
+        empty(self);
+        og_lock_give(&bells[self].owner);
+        self = -1;
+        ap_log_error(APLOG_MARK, APLOG_ERR, rc, s, OGLOGNO(1523)
+                     "no thread for the doorbell of this child: its polls look for events four "
+                     "times a second (ulimit -u, TasksMax)");
+    }
+    return !rc;
+}
+
 static void child_init(apr_pool_t *p, server_rec *s)
 {
     if (!bells) {
         return;
     }
     self = claim(0);
-    if (self >= 0 && og_thread_start(&notifier, listen_run, NULL)) {
-        empty(self);
-        og_lock_give(&bells[self].owner);
-        self = -1;
-    }
     if (self < 0) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1501)
                      "no doorbell for this child: its polls look for events four times a second "
                      "(more than %d children)", RT_CHILDREN);
-        return;
     }
-    apr_pool_cleanup_register(p, NULL, leave, apr_pool_cleanup_null);
+    else if (start_notifier(s)) {
+        apr_pool_cleanup_register(p, NULL, leave, apr_pool_cleanup_null);
+    }
 }
 
 void rt_bell_register(apr_pool_t *p)
