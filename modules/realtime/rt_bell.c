@@ -26,6 +26,9 @@
 #define NEWS_MAX    256
 #define LOCK_WITHIN apr_time_from_msec(50)
 
+/* Between two looks at a bell that can't be waited for */
+#define DEAF_FOR apr_time_from_msec(10)
+
 struct rt_bell {
     pthread_mutex_t owner;
     int used;                      /* under owner: not emptied since somebody had it */
@@ -270,19 +273,27 @@ void rt_bell_nudge(void)
     }
 }
 
-/* Sleep until the bell rings or the time is there. */
-static void sleep_until(apr_time_t until)
+static int wait_for_bell(apr_time_t until)
 {
     struct pollfd bell = { fds[self], POLLIN, 0 };
     apr_time_t left = until - og_clock_mono();
-    apr_uint64_t rings;
 
-    if (rt_owned_sleep(until)) {
-        return;
+    return poll(&bell, 1, left > 0 ? (int)apr_time_as_msec(left) + 1 : 0);
+}
+
+/* Sleep until the bell rings or the time is there. Where the system can't wait for both (ENOMEM) the
+ * bell is looked at often, and not without a pause. */
+static void sleep_until(apr_time_t until)
+{
+    const int sockets = rt_owned_is_open();
+    apr_uint64_t rings;
+    int n = sockets ? rt_owned_sleep(until) : wait_for_bell(until);
+
+    if (n < 0 && errno != EINTR) {
+        apr_sleep(DEAF_FOR);
     }
-    if (poll(&bell, 1, left > 0 ? (int)apr_time_as_msec(left) + 1 : 0) > 0
-        && read(bell.fd, &rings, sizeof(rings)) < 0) {
-        return; /* nothing in it: somebody else's */
+    if (n != 0 && !sockets && read(fds[self], &rings, sizeof(rings)) < 0) {
+        return; /* nothing in it: somebody else's, or not rung */
     }
 }
 

@@ -509,22 +509,22 @@ static void heard(rt_parking *own, int room)
 
 static int wait_for_events(int timeout)
 {
-    owned.count = epoll_wait(owned.epoll, owned.events, BATCH, timeout);
-    if (owned.count < 0) {
-        owned.count = 0; /* EINTR: nothing has come */
-    }
-    return owned.count;
+    int n = epoll_wait(owned.epoll, owned.events, BATCH, timeout);
+
+    owned.count = n > 0 ? n : 0;
+    return n;
+}
+
+int rt_owned_is_open(void)
+{
+    return owned.epoll >= 0;
 }
 
 int rt_owned_sleep(apr_time_t until)
 {
     apr_time_t left = until - og_clock_mono();
 
-    if (owned.epoll < 0) {
-        return 0;
-    }
-    wait_for_events(left > 0 ? (int)apr_time_as_msec(left) + 1 : 0);
-    return 1;
+    return wait_for_events(left > 0 ? (int)apr_time_as_msec(left) + 1 : 0);
 }
 
 int rt_owned_listen(void)
@@ -558,6 +558,11 @@ void rt_owned_open(server_rec *s)
 }
 
 int rt_owned_adopt(rt_parking *own)
+{
+    return 0;
+}
+
+int rt_owned_is_open(void)
 {
     return 0;
 }

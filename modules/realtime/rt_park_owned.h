@@ -28,8 +28,11 @@ void rt_owned_open(server_rec *s);
  */
 int rt_owned_adopt(rt_parking *own);
 
-/** Notifier: sleep until a socket of ours or the doorbell has something to say, or the time is there.
- * @return 0: not open, and it has not slept */
+/** Whether it was. */
+int rt_owned_is_open(void);
+
+/** Notifier, open: sleep until a socket of ours or the doorbell has something to say, or the time is there.
+ * @return as epoll_wait(), with its errno */
 int rt_owned_sleep(apr_time_t until);
 
 /** Notifier: see to the sockets that had something to say. @return whether there was any */

@@ -23,7 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { READ, WRITE, ACCEPT, CONNECT, POLL, THREAD, CALLS };
+enum { READ, WRITE, ACCEPT, CONNECT, POLL, EPOLL, THREAD, CALLS };
 
 /* Chances are of a thousand; those of one call are drawn apart. */
 typedef struct rule {
@@ -244,7 +244,7 @@ int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
     if (!real) {
         *(void **)&real = behind("epoll_wait");
     }
-    return fails(POLL) ? -1 : real(fd, events, n, timeout);
+    return fails(EPOLL) ? -1 : real(fd, events, n, timeout);
 }
 
 /* Whether a thread would run a function of the library that is meant. */

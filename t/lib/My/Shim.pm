@@ -7,7 +7,7 @@ package My::Shim;
 #
 #   plan skip_all => My::Shim::unfit() if My::Shim::unfit();
 #   my $shim = My::Shim->new;   $httpd->start(env => $shim->env);
-#   $shim->set(write => { error => 'EPIPE', chance => 0.3 });     # read write accept connect poll thread
+#   $shim->set(write => { error => 'EPIPE', chance => 0.3 });     # read write accept connect poll epoll thread
 #   $shim->set(read => { short => 0.5 });                         # a byte at a time
 #   $shim->set(accept => { error => 'EPROTO', chance => 1, takes => 1 });   # the connection is gone as well
 #   $shim->set(thread => { error => 'EAGAIN', chance => 1, of => 'mod_realtime_lp' });  # a library's threads
@@ -19,7 +19,7 @@ use warnings FATAL => 'all';
 use Errno ();
 use File::Temp ();
 
-my @calls = qw(read write accept connect poll thread);
+my @calls = qw(read write accept connect poll epoll thread);
 my %index = map { $calls[$_] => $_ } 0 .. $#calls;
 my $rule = 'l4 L';
 my $size = length pack $rule, (0) x 5;
