@@ -25,7 +25,7 @@ my ($org, $httpd, $way) = (750, undef, undef);
 use constant LINES => 10;       # of the log, a second and child
 
 # httpd's own words for it: a child whose listener can't go on ends, and is replaced
-expect_error('apr_socket_accept: \(client socket\)', 'AH0(?:3266|0502|0471|2179|3267)', 'apr_(?:pollset|socket)_\w+', 'AH00484|AH10159');
+expect_error('apr_socket_accept: \(client socket\)', 'AH0(?:3266|0502|0471|2179|3267)', 'apr_(?:pollset|socket)_\w+', 'AH00484|AH10159|AH00286');
 expect_warn('apr_socket_(?:accept|opt_set)', 'AH0(?:2179|3266)');
 
 sub token { return caller_of(org => $org) }

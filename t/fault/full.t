@@ -36,7 +36,7 @@ sub publication {
     return ($socket, $last);
 }
 
-expect_error('AH00484|AH10159');        # that all threads are busy
+expect_error('AH00484|AH10159|AH00286');        # that all threads are busy
 my $site = site('full');
 my ($pg, $httpd) = @$site{qw(pg httpd)};
 for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio condvar) : 'condvar') {

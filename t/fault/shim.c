@@ -197,21 +197,26 @@ ssize_t writev(int fd, const struct iovec *parts, int n)
     return real(fd, &first, 1);
 }
 
+/* A connection that its rule takes is had first: the wait for it may outlast the rule. */
 int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
 {
     static int (*real)(int, struct sockaddr *, socklen_t *, int);
-    int error, lost;
+    int takes = control && __atomic_load_n(&control->of[ACCEPT].takes, __ATOMIC_RELAXED);
+    int got, error;
 
     if (!real) {
         *(void **)&real = behind("accept4");
     }
+    got = takes ? real(fd, from, len, flags) : -1;
+    if (takes && got < 0) {
+        return -1;
+    }
     if (!fails(ACCEPT)) {
-        return real(fd, from, len, flags);
+        return takes ? got : real(fd, from, len, flags);
     }
     error = errno;
-    lost = control->of[ACCEPT].takes ? real(fd, NULL, NULL, flags) : -1;
-    if (lost >= 0) {
-        close(lost);
+    if (got >= 0) {
+        close(got);
     }
     errno = error;
     return -1;
