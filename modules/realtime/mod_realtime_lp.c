@@ -17,6 +17,7 @@ static void hooks(apr_pool_t *p)
     rt_bell_register(p);
     rt_waitio_register(p);
     rt_orphan_register(p);
+    rt_stop_register(p);
     rt_revoked_register(p);
     rt_subscribe_register(p);
     rt_legacy_register(p);
