@@ -277,7 +277,7 @@ apr_time_t rt_lot_turn(void);
 void rt_orphan_look(void);
 void rt_orphan_register(apr_pool_t *p);
 
-/* rt_stop.c: a hard stop is not held up by what the MPM watches */
+/* rt_stop.c: the end of a child is not held up by what it has parked */
 void rt_stop_register(apr_pool_t *p);
 
 /* rt_query.c: the parameters of a poll */

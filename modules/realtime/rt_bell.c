@@ -301,6 +301,7 @@ static void *listen_run(void *unused)
 {
     apr_time_t look_at = og_clock_mono(), turn_at = look_at;
     apr_uint64_t keys[NEWS_MAX];
+    int drained = 0; /* all were told, once: a prefork child hears of its end by a signal (rt_stop.c) */
 
     apr_setup_signal_thread();
     while (!atomic_load(&stopping)) {
@@ -311,7 +312,8 @@ static void *listen_run(void *unused)
         for (i = 0; i < count && count <= NEWS_MAX; i++) {
             rt_waits_ring(keys[i]);
         }
-        if (count > NEWS_MAX) {
+        if (count > NEWS_MAX || (!drained && rt_waits_draining())) {
+            drained = rt_waits_draining();
             rt_waits_ring(0);
         }
         turn_at = rt_lot_turn();

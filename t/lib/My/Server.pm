@@ -240,13 +240,15 @@ sub announce_hard_end {
         $ENV{ASAN_OPTIONS} ? () : 'AH00052: child pid \d+ exit signal Segmentation fault');
 }
 
-# Ends it; returns wait's status and how long that took. TERM, or WINCH for a graceful stop.
+# Ends it; returns wait's status and how long that took. TERM, or WINCH for a graceful stop. $meanwhile is
+# called once it has been told: the MPM waits two seconds for a client that does not close when it should.
 sub stop {
-    my ($self, $signal) = @_;
+    my ($self, $signal, $meanwhile) = @_;
     my $began = Time::HiRes::time();
     return ($self->{status}, 0) if $self->has_ended;
     announce_hard_end();
     kill $signal // 'TERM', $self->{pid};
+    $meanwhile->() if $meanwhile;
     my $end = $began + 60;
     until ($self->has_ended) {
         if (Time::HiRes::time() > $end) {
