@@ -22,7 +22,7 @@
 #include <apr_siphash.h>
 #include <apr_time.h>
 
-#define EDGE_BUILDERS_KEY    32
+#define EDGE_BUILDERS_KEY    16
 #define EDGE_BUILDERS_GROUPS 64
 #define EDGE_BUILDERS_MARKS  16 /**< of a group */
 #define EDGE_BUILDERS_ROUND  apr_time_from_msec(50)

@@ -18,7 +18,7 @@
 #include <apr.h>
 
 /** Bytes of a key: a digest. */
-#define EDGE_HOT_KEY 32
+#define EDGE_HOT_KEY 16
 
 /** Shorter ones fit into a block of a request's pool, and are copied there. */
 #define EDGE_HOT_MIN 8192

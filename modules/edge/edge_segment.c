@@ -12,6 +12,7 @@
 
 #include "edge_storage.h"
 #include "og_hooks.h"
+#include "og_siphash.h"
 #include "rest_retained.h"
 
 #include <http_core.h>
@@ -19,7 +20,7 @@
 
 #define NAME   "orgscale-edge-cache"
 #define MAGIC  0x65446745 /* "eDgE" */
-#define LAYOUT 1
+#define LAYOUT 2
 
 /* What the largest entry may have besides its body */
 #define HEAD_MAX 16384
@@ -28,6 +29,7 @@ typedef struct segment {
     og_shm_head head;
     apr_int64_t cache_size, max_entry; /* the directives when it was made */
     unsigned char seeds[2][APR_SIPHASH_KSIZE];
+    unsigned char secret[OG_SIPHASH_KEY]; /* of keys */
     edge_counters counters;
 } segment;
 
@@ -53,10 +55,12 @@ static char *store_at(void)
 
 static int fill(const edge_server_conf *conf)
 {
-    if (RAND_bytes(shared->seeds[0], sizeof(shared->seeds)) != 1) {
+    if (RAND_bytes(shared->seeds[0], sizeof(shared->seeds)) != 1
+        || RAND_bytes(shared->secret, sizeof(shared->secret)) != 1) {
         return 0;
     }
     og_hooks_seed(shared->seeds[0], sizeof(shared->seeds));
+    og_hooks_seed(shared->secret, sizeof(shared->secret));
     shared->cache_size = conf->cache_size;
     shared->max_entry = conf->max_entry;
     return edge_builders_init(builders_at(), shared->seeds[0]) != NULL
@@ -103,6 +107,11 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 edge_store *edge_segment_store(void)
 {
     return store;
+}
+
+void edge_segment_key(unsigned char key[EDGE_STORE_KEY], const void *bytes, apr_size_t len)
+{
+    og_siphash(key, bytes, len, shared->secret);
 }
 
 edge_builders *edge_segment_builders(void)

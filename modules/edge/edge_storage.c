@@ -17,7 +17,6 @@
 #include "edge_hot.h"
 #include "edge_storage.h"
 #include "og_clock.h"
-#include "og_mac.h"
 
 #include <ap_provider.h>
 #include <apr_strings.h>
@@ -66,14 +65,11 @@ static edge_request *keyed(const request_rec *r)
     return own && own->key && edge_segment_store() && !edge_breaker_is_open() ? own : NULL;
 }
 
-/* @return NULL: without OpenSSL there is no key */
 static response *make(request_rec *r, const edge_request *own)
 {
     response *made = apr_pcalloc(r->pool, sizeof(*made));
 
-    if (!og_sha256(made->first, own->key, strlen(own->key))) {
-        return NULL;
-    }
+    edge_segment_key(made->first, own->key, strlen(own->key));
     memcpy(made->key, made->first, EDGE_STORE_KEY);
     return made;
 }

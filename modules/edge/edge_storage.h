@@ -26,6 +26,10 @@ typedef struct edge_counters {
 edge_store *edge_segment_store(void);
 edge_builders *edge_segment_builders(void);
 edge_counters *edge_segment_counters(void);
+
+/* The key that stands for a text: nobody can make two texts of one key who does not know the
+ * segment's secret, and by chance there are none (og_siphash.h). */
+void edge_segment_key(unsigned char key[EDGE_STORE_KEY], const void *bytes, apr_size_t len);
 void edge_segment_register(apr_pool_t *p);
 
 /* edge_collapse.c: one request builds, the others wait for it */

@@ -4,7 +4,7 @@
  * @file  edge_store.h
  * @brief Responses by key in one bounded block of shared memory
  *
- * Pure. A key is 32 bytes, a SHA-256 of a text; what is kept is opaque. Layout, numbers and offsets
+ * Pure. A key is 16 bytes that stand for a text; what is kept is opaque. Layout, numbers and offsets
  * only:
  *
  *     edge_store | shard 0 | shard 1 | …
@@ -12,8 +12,8 @@
  *
  * Slots, owners and blocks are counted from 1, 0 is none. An entry is a slot and a chain of blocks
  * of EDGE_STORE_BLOCK bytes; there is a slot, and an owner, for every four blocks. A key's shard
- * and bucket are chosen by a keyed hash of it, since a client can try texts until their SHA-256
- * begin alike (B35).
+ * and bucket are chosen by a keyed hash of it, so that no client can choose texts whose keys
+ * meet (B35).
  *
  * A shard's robust lock guards all of it, is waited for at most EDGE_STORE_WAIT, and is held for
  * one entry's bytes being copied: never for an allocation, never for I/O. Whoever takes it behind a
@@ -32,7 +32,7 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-#define EDGE_STORE_KEY    32
+#define EDGE_STORE_KEY    16
 #define EDGE_STORE_BLOCK  1024
 #define EDGE_STORE_SHARDS 64
 #define EDGE_STORE_SHARE  8

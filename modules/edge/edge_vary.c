@@ -6,7 +6,6 @@
 #include "edge.h"
 
 #include "edge_storage.h"
-#include "og_mac.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
@@ -96,5 +95,6 @@ int edge_vary_key(const request_rec *r, const unsigned char first[EDGE_STORE_KEY
         memcpy(bytes + used + size + 1, value ? value : "", value_size);
         used += size + 1 + value_size;
     }
-    return og_sha256(key, bytes, used);
+    edge_segment_key(key, bytes, used);
+    return 1;
 }
