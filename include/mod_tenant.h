@@ -18,6 +18,9 @@
 /** The partition key: 16 lower-case hex digits (P§13.1). */
 #define TENANT_KEY_LEN 16
 
+/** What somebody may see, as hex digits. */
+#define TENANT_PERMISSIONS_LEN 16
+
 /**
  * A verified caller. Lives in the request's pool (of the main, initial request), never changes.
  * Ids are 1..2^53-1 (og_number.h).
@@ -33,6 +36,7 @@ typedef struct tenant_identity {
     apr_time_t issued;              /**< wall clock; 0 when the token does not say */
     apr_time_t expires;             /**< wall clock; a poll is never parked past it */
     char key[TENANT_KEY_LEN + 1];   /**< partition key; "" without an org */
+    char permissions[TENANT_PERMISSIONS_LEN + 1]; /**< equal where role and properties are; "" likewise */
     apr_uint64_t revision;          /**< of the revocations that it passed (tenant_revoked) */
 } tenant_identity;
 

@@ -147,10 +147,8 @@ void edge_request_register(apr_pool_t *p);
 /* Set own->key, or leave it NULL: nobody is verified. */
 void edge_key_make(request_rec *r, edge_request *own);
 
-/* What a verified caller may see, as 16 hex digits. */
-#define EDGE_PERMISSIONS_LEN 16
-int edge_permissions(apr_pool_t *p, char text[EDGE_PERMISSIONS_LEN + 1],
-                     const tenant_identity *identity);
+/* TENANT.PERMISSIONS of a caller; NULL: of nobody. */
+const char *edge_key_partition(apr_pool_t *p, const tenant_identity *identity);
 void edge_key_register(apr_pool_t *p);
 
 /* edge_tags.c: what answers show, and what writes outdate */

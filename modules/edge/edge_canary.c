@@ -26,8 +26,10 @@
 
 /* No key of a tenant's has letters behind 'f' */
 static const tenant_identity tenants[EDGE_CANARIES] = {
-    { .org = OG_ID_MAX - 1, .user = 1, .role = "canary", .key = "canary0000000001" },
-    { .org = OG_ID_MAX, .user = 1, .role = "canary", .key = "canary0000000002" }
+    { .org = OG_ID_MAX - 1, .user = 1, .role = "canary", .key = "canary0000000001",
+      .permissions = "canary0000000000" },
+    { .org = OG_ID_MAX, .user = 1, .role = "canary", .key = "canary0000000002",
+      .permissions = "canary0000000000" }
 };
 
 static int is_canary(const request_rec *r)

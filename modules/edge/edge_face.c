@@ -100,13 +100,11 @@ static void say_to_edge(request_rec *r, const edge_request *own)
 /* For an edge to keep shared answers by: the tenant, and what the caller may see. */
 static void say_partition(request_rec *r)
 {
-    const tenant_identity *identity = edge_identity(r);
-    char permissions[EDGE_PERMISSIONS_LEN + 1];
+    const char *whose = edge_key_partition(r->pool, edge_identity(r));
 
     edge_header_drop(r, "X-Tenant-Partition");
-    if (identity && identity->key[0] && edge_permissions(r->pool, permissions, identity)) {
-        edge_header_say(r, "X-Tenant-Partition",
-                        apr_pstrcat(r->pool, identity->key, ".", permissions, NULL));
+    if (whose) {
+        edge_header_say(r, "X-Tenant-Partition", whose);
     }
 }
 

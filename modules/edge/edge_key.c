@@ -24,40 +24,25 @@
 #include <mod_cache.h>
 #include <stdlib.h>
 
-int edge_permissions(apr_pool_t *p, char text[EDGE_PERMISSIONS_LEN + 1],
-                     const tenant_identity *identity)
+const char *edge_key_partition(apr_pool_t *p, const tenant_identity *identity)
 {
-    unsigned char digest[OG_SHA256_LEN];
-    apr_size_t len = strlen(identity->role) + 1;
-    char *head = apr_palloc(p, len + 1);
-
-    /* the role, its NUL, which no role has in it, whether all; then the ids, eight bytes each */
-    memcpy(head, identity->role, len);
-    head[len] = identity->all_properties != 0;
-    if (!og_sha256_two(digest, head, len + 1, identity->properties,
-                       (apr_size_t)identity->property_count * sizeof(*identity->properties))) {
-        return 0;
-    }
-    og_hex(text, digest, EDGE_PERMISSIONS_LEN / 2);
-    return 1;
+    return identity && identity->key[0] && identity->permissions[0]
+               ? apr_pstrcat(p, identity->key, ".", identity->permissions, NULL)
+               : NULL;
 }
 
 /* Whose part of the cache; NULL: nobody's */
 static const char *partition(request_rec *r, edge_shared shared)
 {
-    const tenant_identity *identity = edge_identity(r);
-    char permissions[EDGE_PERMISSIONS_LEN + 1];
+    const tenant_identity *identity = shared == EDGE_SHARED_PUBLIC ? NULL : edge_identity(r);
+    const char *whose = edge_key_partition(r->pool, identity);
 
     if (shared == EDGE_SHARED_PUBLIC) {
         return "public";
     }
-    if (!identity || !identity->key[0] || !edge_permissions(r->pool, permissions, identity)) {
-        return NULL;
-    }
-    return shared == EDGE_SHARED_PERMISSIONS
-               ? apr_pstrcat(r->pool, identity->key, ".", permissions, NULL)
-               : apr_psprintf(r->pool, "%s.%s.%" APR_INT64_T_FMT, identity->key, permissions,
-                              identity->user);
+    return !whose || shared == EDGE_SHARED_PERMISSIONS
+               ? whose
+               : apr_psprintf(r->pool, "%s.%" APR_INT64_T_FMT, whose, identity->user);
 }
 
 static int by_name(const void *a, const void *b)

@@ -19,7 +19,6 @@
 
 /* child: made in child_init, NULL without memory for it; has its own locks */
 static tenant_cache *verified;
-static unsigned char salt[OG_SHA256_LEN]; /* of its keys */
 
 const tenant_identity *tenant_identity_get(const request_rec *r)
 {
@@ -35,24 +34,29 @@ const tenant_identity *tenant_identity_get(const request_rec *r)
     return NULL;
 }
 
-/* The organisation's partition key, where it is not known yet. 1, or 0 when OpenSSL fails. */
-static int derive_key(tenant_claims *claims, const request_rec *r)
+/* The keys of the organisation and of what the caller may see of it, where they are not known yet.
+ * 1, or 0 when OpenSSL fails. */
+static int derive_keys(tenant_claims *claims, const request_rec *r)
 {
     return !claims->org || claims->key[0]
-           || tenant_key_derive(claims->key, claims->org, tenant_server_get(r->server)->secret);
+           || (tenant_key_permissions(claims->permissions, claims->role, claims->all_properties,
+                                      claims->properties, claims->property_count)
+               && tenant_key_derive(claims->key, claims->org,
+                                    tenant_server_get(r->server)->secret));
 }
 
 int tenant_assume(request_rec *r, tenant_claims *claims)
 {
     tenant_identity *identity = apr_pcalloc(r->pool, sizeof(*identity));
 
-    if (!derive_key(claims, r)) {
+    if (!derive_keys(claims, r)) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       OGLOGNO(1010) "no partition key for org %" APR_INT64_T_FMT
                       ": OpenSSL failed (TenantKeySecret)", claims->org);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     memcpy(identity->key, claims->key, sizeof(identity->key));
+    memcpy(identity->permissions, claims->permissions, sizeof(identity->permissions));
     identity->org = claims->org;
     identity->user = claims->user;
     identity->role = claims->role;
@@ -95,34 +99,23 @@ static tenant_reason find_token(const request_rec *r, const char **token)
     return *field ? TENANT_OK : TENANT_MALFORMED;
 }
 
-/* What a verification and the partition key depend on, besides the token: the cache's key covers all
- * of it. The pointers are those of directives, so they live and stay the same as long as the
- * configuration does. The salt keeps whoever collects tokens from telling which ones share a set of
- * the cache (B35). */
-typedef struct {
-    unsigned char salt[OG_SHA256_LEN];
-    const void *jwks, *secrets, *issuer, *audiences, *roles, *claims[TENANT_CLAIMS_COUNT];
-    const void *key_secret;
-    apr_uint64_t version;
-} cache_subject;
-
-static int cache_key(unsigned char key[TENANT_CACHE_KEY], const request_rec *r,
-                     const tenant_dir_conf *conf, const tenant_keys_version *version,
-                     const char *token)
+/* What a verification and the partition key depend on, besides the token. The pointers are those of
+ * directives, so they live and stay the same as long as the configuration does. */
+static void against(apr_uint64_t words[TENANT_CACHE_AGAINST], const request_rec *r,
+                    const tenant_dir_conf *conf, const tenant_keys_version *version)
 {
-    cache_subject subject;
+    const void *settings[TENANT_CACHE_AGAINST - 1] = {
+        conf->jwks, conf->secrets, conf->issuer, conf->audiences, conf->all_properties_roles,
+        tenant_server_get(r->server)->secret
+    };
+    int i;
 
-    memset(&subject, 0, sizeof(subject));
-    memcpy(subject.salt, salt, sizeof(subject.salt));
-    subject.jwks = conf->jwks;
-    subject.secrets = conf->secrets;
-    subject.issuer = conf->issuer;
-    subject.audiences = conf->audiences;
-    subject.roles = conf->all_properties_roles;
-    memcpy(subject.claims, conf->claims, sizeof(subject.claims));
-    subject.key_secret = tenant_server_get(r->server)->secret;
-    subject.version = version ? version->number : 0;
-    return og_sha256_two(key, &subject, sizeof(subject), token, strlen(token));
+    memcpy(settings + TENANT_CACHE_AGAINST - 1 - TENANT_CLAIMS_COUNT, conf->claims,
+           sizeof(conf->claims));
+    for (i = 0; i < TENANT_CACHE_AGAINST - 1; i++) {
+        words[i] = (apr_uint64_t)(apr_uintptr_t)settings[i];
+    }
+    words[i] = version ? version->number : 0;
 }
 
 static const apr_array_header_t *all_properties_roles(apr_pool_t *p, const tenant_dir_conf *conf)
@@ -172,7 +165,7 @@ static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *
 {
     tenant_keys_version *version = conf->jwks ? tenant_keys_borrow(conf->jwks, r->server) : NULL;
     const tenant_keyset *sets[3] = { NULL, NULL, NULL };
-    unsigned char key[TENANT_CACHE_KEY];
+    tenant_cache_key key = { token, strlen(token), { 0 } };
     apr_time_t now = og_clock_wall();
     apr_uint64_t revision = APR_UINT64_MAX; /* none that is in the cache */
     tenant_rules rules;
@@ -184,15 +177,15 @@ static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *
     if (conf->secrets) {
         sets[count] = conf->secrets;
     }
-    cacheable = verified && strlen(token) <= TENANT_TOKEN_MAX
-                && cache_key(key, r, conf, version, token);
-    if (cacheable && tenant_cache_get(verified, key, now, claims, r->pool)) {
+    cacheable = verified && key.len <= TENANT_TOKEN_MAX;
+    against(key.against, r, conf, version);
+    if (cacheable && tenant_cache_get(verified, &key, now, claims, r->pool)) {
         *reason = TENANT_OK;
         revision = claims->revision;
     }
     else {
         fill_rules(&rules, r->pool, conf);
-        *reason = tenant_token_verify(claims, r->pool, token, strlen(token), sets, &rules, now);
+        *reason = tenant_token_verify(claims, r->pool, token, key.len, sets, &rules, now);
     }
     if (version) {
         tenant_keys_return(conf->jwks, version);
@@ -201,8 +194,8 @@ static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *
         rc = tenant_hold_against(r, claims, reason);
     }
     if (rc == OK && *reason == TENANT_OK && cacheable && claims->revision != revision
-        && derive_key(claims, r)) {
-        tenant_cache_put(verified, key, now, claims);
+        && derive_keys(claims, r)) {
+        tenant_cache_put(verified, &key, now, claims);
     }
     return rc;
 }
@@ -265,7 +258,9 @@ static int note_failure(request_rec *r, const char *type)
 
 static void child_init(apr_pool_t *p, server_rec *s)
 {
-    verified = RAND_bytes(salt, sizeof(salt)) == 1 ? tenant_cache_make(p) : NULL;
+    unsigned char seed[APR_SIPHASH_KSIZE];
+
+    verified = RAND_bytes(seed, sizeof(seed)) == 1 ? tenant_cache_make(p, seed) : NULL;
     if (!verified) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      OGLOGNO(1013) "no memory or randomness for the cache of verified tokens: "

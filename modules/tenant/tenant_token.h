@@ -51,6 +51,7 @@ typedef struct tenant_claims {
     apr_time_t expires;
     apr_uint64_t revision;          /**< of the revocations that they passed (tenant_revoke.c) */
     char key[TENANT_KEY_HEX + 1];   /**< partition key; "": not derived yet (tenant_identity.c) */
+    char permissions[TENANT_PERMISSIONS_HEX + 1]; /**< likewise */
 } tenant_claims;
 
 /** @return whether text could be a role: 1..TENANT_ROLE_MAX of letters, digits, '_', '-', '.' */

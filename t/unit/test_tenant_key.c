@@ -26,6 +26,32 @@ static void an_empty_secret_makes_no_key(void **state)
     assert_string_equal(key, "");
 }
 
+/* Whatever may be seen more or less, or as somebody else, is another word; nothing runs into what
+ * stands behind it. */
+static void other_permissions_are_other_words(void **state)
+{
+    static const apr_int64_t ids[] = { 3, 5, 7 };
+    char words[8][TENANT_PERMISSIONS_HEX + 1];
+    int n = 0, i, j;
+
+    assert_true(tenant_key_permissions(words[n++], "staff", 0, NULL, 0));
+    assert_true(tenant_key_permissions(words[n++], "staff", 1, NULL, 0));
+    assert_true(tenant_key_permissions(words[n++], "staff", 0, ids, 1));
+    assert_true(tenant_key_permissions(words[n++], "staff", 0, ids + 1, 1));
+    assert_true(tenant_key_permissions(words[n++], "staff", 0, ids, 3));
+    assert_true(tenant_key_permissions(words[n++], "owner", 0, ids, 3));
+    assert_true(tenant_key_permissions(words[n++], "owner1", 0, ids, 3));
+    assert_true(tenant_key_permissions(words[n++], "", 0, NULL, 0));
+    for (i = 0; i < n; i++) {
+        assert_int_equal(strlen(words[i]), TENANT_PERMISSIONS_HEX);
+        for (j = 0; j < i; j++) {
+            assert_string_not_equal(words[i], words[j]);
+        }
+    }
+    assert_true(tenant_key_permissions(words[1], "staff", 0, ids, 3));
+    assert_string_equal(words[1], words[4]);
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(a, b);
@@ -59,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(is_the_playbooks_hash),
                                         cmocka_unit_test(an_empty_secret_makes_no_key),
+                                        cmocka_unit_test(other_permissions_are_other_words),
                                         cmocka_unit_test(organisations_do_not_meet) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
