@@ -107,7 +107,8 @@ void edge_peers_register(apr_pool_t *p);
 typedef struct edge_request {
     const edge_dir_conf *conf; /* NULL: no more than tags so far */
     const edge_family *family; /* NULL: nothing is said of caching */
-    const char *key;           /* what mod_cache keeps it under, without the epochs; NULL: nothing */
+    const char *key;           /* what mod_cache keeps it under; NULL: nothing */
+    apr_size_t key_len;        /* … what of it stands before the epochs (EDGE_KEY_EPOCH) */
     apr_uint64_t epoch;        /* of all its tags, as they were before anybody looked at the data */
     apr_array_header_t *tags;  /* const char *: surrogate keys */
     apr_size_t tag_bytes;
@@ -143,6 +144,9 @@ void edge_release(request_rec *r, edge_request *own);
 void edge_request_register(apr_pool_t *p);
 
 /* edge_key.c: what mod_cache keeps things under */
+
+/* Characters of the epochs at a key's end. */
+#define EDGE_KEY_EPOCH (1 + 2 * sizeof(apr_uint64_t))
 
 /* Set own->key, or leave it NULL: nobody is verified. */
 void edge_key_make(request_rec *r, edge_request *own);

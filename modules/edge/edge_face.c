@@ -14,7 +14,6 @@
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <util_filter.h>
-#include <util_time.h>
 
 static ap_filter_rec_t *filter;
 
@@ -40,12 +39,14 @@ static int is_good(const request_rec *r)
            || r->status == HTTP_PARTIAL_CONTENT || r->status == HTTP_NOT_MODIFIED;
 }
 
-/* A line of ours, with no-transform where the one that it replaces has it. */
-static const char *alike(request_rec *r, const char *line)
+/* A line of ours, with no-transform where the one that it replaces has it. The line that was kept is
+ * mostly ours as well. */
+static const char *alike(request_rec *r, const edge_request *own, const char *line)
 {
-    const char *before = edge_header(r, "Cache-Control");
+    const char *before = edge_header(r, "Cache-Control"), *stored = own->family->stored;
 
-    return before && ap_find_token(r->pool, before, "no-transform")
+    return before && !(stored && !strcmp(before, stored))
+                   && ap_find_token(r->pool, before, "no-transform")
                ? apr_pstrcat(r->pool, line, ", no-transform", NULL)
                : line;
 }
@@ -65,7 +66,7 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
             && !edge_breaker_is_open()) {
             stored = own->family->stored;
         }
-        edge_header_say(r, "Cache-Control", alike(r, stored ? stored : "no-store"));
+        edge_header_say(r, "Cache-Control", alike(r, own, stored ? stored : "no-store"));
         edge_header_drop(r, "Expires");
         edge_header_drop(r, "Pragma");
     }
@@ -75,20 +76,18 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
 
 static void say_to_client(request_rec *r, const edge_request *own)
 {
-    char *now = apr_palloc(r->pool, APR_RFC822_DATE_LEN);
-
-    ap_recent_rfc822_date(now, r->request_time);
-    edge_header_say(r, "Cache-Control", alike(r, own->family->client));
-    /* how long it lay here is none of the client's business: its own clock starts now */
+    edge_header_say(r, "Cache-Control", alike(r, own, own->family->client));
+    /* how long it lay here is none of the client's business: its own clock starts now, with the date
+     * that httpd writes where there is none */
     edge_header_drop(r, "Age");
-    edge_header_say(r, "Date", now);
+    edge_header_drop(r, "Date");
 }
 
 static void say_to_edge(request_rec *r, const edge_request *own)
 {
     const char *cdn = own->family->cdn, *tags = edge_tags_text(r->pool, own);
 
-    edge_header_say(r, "Cache-Control", alike(r, own->family->edge));
+    edge_header_say(r, "Cache-Control", alike(r, own, own->family->edge));
     if (cdn) {
         edge_header_say(r, "CDN-Cache-Control", cdn);
     }

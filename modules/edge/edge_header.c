@@ -13,15 +13,23 @@ const char *edge_header(const request_rec *r, const char *name)
     return value ? value : apr_table_get(r->headers_out, name);
 }
 
+/* One of the tables is mostly empty. */
+static void drop_error(request_rec *r, const char *name)
+{
+    if (!apr_is_empty_table(r->err_headers_out)) {
+        apr_table_unset(r->err_headers_out, name);
+    }
+}
+
 void edge_header_drop(request_rec *r, const char *name)
 {
     apr_table_unset(r->headers_out, name);
-    apr_table_unset(r->err_headers_out, name);
+    drop_error(r, name);
 }
 
 void edge_header_say(request_rec *r, const char *name, const char *value)
 {
-    edge_header_drop(r, name);
+    drop_error(r, name);
     apr_table_setn(r->headers_out, name, value);
 }
 
@@ -50,10 +58,10 @@ static const char *list_of(const request_rec *r, const char *name)
 
 void edge_header_add(request_rec *r, const char *name, const char *member)
 {
-    const char *list = list_of(r, name);
+    const char *list = edge_header(r, name) ? list_of(r, name) : NULL;
 
     if (!list) {
-        edge_header_say(r, name, member);
+        apr_table_setn(r->headers_out, name, member);
     }
     else if (!ap_find_list_item(r->pool, list, member) && !ap_find_list_item(r->pool, list, "*")) {
         edge_header_say(r, name, apr_pstrcat(r->pool, list, ", ", member, NULL));

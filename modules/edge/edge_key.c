@@ -78,16 +78,44 @@ static const char *query_of(request_rec *r)
     return fields ? apr_pstrcat(r->pool, text, " ", fields, NULL) : text;
 }
 
-static const char *location_of(request_rec *r)
+/* Whether escaping would leave a text as it is, as it does mostly. */
+static int is_plain(const char *text, char also)
+{
+    for (; *text; text++) {
+        if (!apr_isalnum(*text) && *text != '.' && *text != '-' && *text != '_' && *text != also) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static const char *host_of(request_rec *r)
 {
     const char *sent = apr_table_get(r->headers_in, "Host");
     char *host = apr_pstrdup(r->pool, sent ? sent : r->hostname ? r->hostname : "");
 
     ap_str_tolower(host);
-    return apr_pstrcat(r->pool, ap_http_scheme(r), "://", ap_escape_urlencoded(r->pool, host), "|",
+    return is_plain(host, ':') ? host : ap_escape_urlencoded(r->pool, host);
+}
+
+/* Between two words. */
+static const char *location_of(request_rec *r, const char *first, const char *last)
+{
+    return apr_pstrcat(r->pool, first, ap_http_scheme(r), "://", host_of(r), "|",
                        apr_itoa(r->pool, (int)ap_get_server_port(r)),
                        apr_pstrmemdup(r->pool, r->unparsed_uri, strcspn(r->unparsed_uri, "?#")), " ",
-                       ap_escape_uri(r->pool, r->uri), "?", query_of(r), NULL);
+                       is_plain(r->uri, '/') ? r->uri : ap_escape_uri(r->pool, r->uri), "?",
+                       query_of(r), last, NULL);
+}
+
+/* What is kept is found without the epochs, and then compared with them. */
+static const char *ending(request_rec *r, const edge_request *own)
+{
+    char *text = apr_palloc(r->pool, EDGE_KEY_EPOCH + 1);
+
+    text[0] = '#';
+    og_hex(text + 1, (const unsigned char *)&own->epoch, sizeof(own->epoch));
+    return text;
 }
 
 void edge_key_make(request_rec *r, edge_request *own)
@@ -99,9 +127,12 @@ void edge_key_make(request_rec *r, edge_request *own)
     if (whose) {
         /* where compression is not ours, what the client accepts is the origin's business and in
          * its Vary */
-        own->key = apr_pstrcat(r->pool, whose, " GET ", location_of(r), " ",
-                               own->conf->compress == 1 ? edge_coding_name(own->coding) : "any",
-                               NULL);
+        own->key = location_of(r, apr_pstrcat(r->pool, whose, " GET ", NULL),
+                               apr_pstrcat(r->pool, " ",
+                                           own->conf->compress == 1 ? edge_coding_name(own->coding)
+                                                                    : "any",
+                                           ending(r, own), NULL));
+        own->key_len = strlen(own->key) - EDGE_KEY_EPOCH;
     }
 }
 
@@ -115,19 +146,14 @@ static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const c
         return APR_EGENERAL;
     }
     if (own && own->family) {
-        if (own->key) {
-            char epoch[2 * sizeof(own->epoch) + 1];
-
-            og_hex(epoch, (const unsigned char *)&own->epoch, sizeof(own->epoch));
-            *key = apr_pstrcat(p, own->key, "#", epoch, NULL);
-        }
+        *key = own->key;
         return own->key ? APR_SUCCESS : APR_EGENERAL;
     }
     whose = edge_identity(r) ? partition(r, EDGE_SHARED_USER) : "anybody";
     if (!whose) {
         return APR_EGENERAL; /* somebody of no organisation */
     }
-    *key = apr_pstrcat(p, whose, " ", location_of(r), NULL);
+    *key = location_of(r, apr_pstrcat(p, whose, " ", NULL), "");
     return APR_SUCCESS;
 }
 

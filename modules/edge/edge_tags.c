@@ -25,7 +25,8 @@ static int is_in(const apr_array_header_t *tags, const char *tag)
     return 0;
 }
 
-void edge_tags_add(request_rec *r, edge_request *own, const char *tag)
+/* Add a tag, which is not copied. */
+static void push(request_rec *r, edge_request *own, const char *tag)
 {
     apr_size_t len = strlen(tag) + 1;
 
@@ -46,7 +47,12 @@ void edge_tags_add(request_rec *r, edge_request *own, const char *tag)
         return;
     }
     own->tag_bytes += len;
-    APR_ARRAY_PUSH(own->tags, const char *) = apr_pstrdup(r->pool, tag);
+    APR_ARRAY_PUSH(own->tags, const char *) = tag;
+}
+
+void edge_tags_add(request_rec *r, edge_request *own, const char *tag)
+{
+    push(r, own, apr_pstrdup(r->pool, tag));
 }
 
 /* What takes a tag of an expression */
@@ -121,7 +127,7 @@ void edge_tags_begin(request_rec *r, edge_request *own)
     const tenant_identity *identity = edge_identity(r);
 
     if (identity && identity->org && own->family->shared != EDGE_SHARED_PUBLIC) {
-        edge_tags_add(r, own, apr_psprintf(r->pool, "org:%" APR_INT64_T_FMT, identity->org));
+        push(r, own, apr_pstrcat(r->pool, "org:", apr_off_t_toa(r->pool, identity->org), NULL));
     }
     if (!evaluate(r, own->conf->tags, add, own)) {
         own->untagged = 1;

@@ -22,8 +22,13 @@ APR_IMPLEMENT_OPTIONAL_HOOK_RUN_ALL(tenant, TENANT, int, egress, (request_rec *r
 void tenant_drop(request_rec *r, const char *name)
 {
     apr_table_unset(r->headers_out, name);
-    apr_table_unset(r->err_headers_out, name);
-    apr_table_unset(r->trailers_out, name);
+    /* mostly empty */
+    if (!apr_is_empty_table(r->err_headers_out)) {
+        apr_table_unset(r->err_headers_out, name);
+    }
+    if (!apr_is_empty_table(r->trailers_out)) {
+        apr_table_unset(r->trailers_out, name);
+    }
 }
 
 void tenant_say(request_rec *r, const char *name, const char *value)

@@ -245,7 +245,7 @@ static int authenticate(request_rec *r)
         return refuse(r, reason);
     }
     rc = tenant_assume(r, &claims);
-    r->user = apr_psprintf(r->pool, "%" APR_INT64_T_FMT, claims.user);
+    r->user = apr_off_t_toa(r->pool, claims.user);
     r->ap_auth_type = (char *)TENANT_AUTH_TYPE;
     return rc;
 }
