@@ -31,18 +31,38 @@ const char *edge_key_partition(apr_pool_t *p, const tenant_identity *identity)
                : NULL;
 }
 
-/* Whose part of the cache; NULL: nobody's */
-static const char *partition(request_rec *r, edge_shared shared)
+/* A text that is put together at the end */
+typedef struct {
+    struct iovec part[24];
+    int count;
+} words;
+
+static inline void put(words *to, const char *text)
+{
+    to->part[to->count].iov_base = (char *)text;
+    to->part[to->count++].iov_len = strlen(text);
+}
+
+/* Whose part of the cache. @return 0: nobody's */
+static int put_partition(words *to, request_rec *r, edge_shared shared)
 {
     const tenant_identity *identity = shared == EDGE_SHARED_PUBLIC ? NULL : edge_identity(r);
-    const char *whose = edge_key_partition(r->pool, identity);
 
     if (shared == EDGE_SHARED_PUBLIC) {
-        return "public";
+        put(to, "public");
+        return 1;
     }
-    return !whose || shared == EDGE_SHARED_PERMISSIONS
-               ? whose
-               : apr_psprintf(r->pool, "%s.%" APR_INT64_T_FMT, whose, identity->user);
+    if (!identity || !identity->key[0] || !identity->permissions[0]) {
+        return 0;
+    }
+    put(to, identity->key);
+    put(to, ".");
+    put(to, identity->permissions);
+    if (shared != EDGE_SHARED_PERMISSIONS) {
+        put(to, ".");
+        put(to, apr_off_t_toa(r->pool, identity->user));
+    }
+    return 1;
 }
 
 static int by_name(const void *a, const void *b)
@@ -57,14 +77,14 @@ static int is_said_otherwise(const char *name, const char *fields)
 }
 
 /* Queries that say the same have the same text; one that can't be read is kept as it is. */
-static const char *query_of(request_rec *r)
+static const char *query_of(request_rec *r, const char *fields)
 {
-    const char *fields = edge_fields_key(r), *text = "";
     apr_array_header_t *params;
+    const char *text = "";
     int i;
 
-    if (!r->args || rest_query_parse(r->pool, r->args, &params)) {
-        return r->args ? r->args : "";
+    if (rest_query_parse(r->pool, r->args, &params)) {
+        return r->args;
     }
     qsort(params->elts, (size_t)params->nelts, (size_t)params->elt_size, by_name);
     for (i = 0; i < params->nelts; i++) {
@@ -78,61 +98,70 @@ static const char *query_of(request_rec *r)
     return fields ? apr_pstrcat(r->pool, text, " ", fields, NULL) : text;
 }
 
-/* Whether escaping would leave a text as it is, as it does mostly. */
-static int is_plain(const char *text, char also)
+/* Whether escaping leaves a character as it is. */
+static int is_plain(char c)
 {
-    for (; *text; text++) {
-        if (!apr_isalnum(*text) && *text != '.' && *text != '-' && *text != '_' && *text != also) {
-            return 0;
-        }
-    }
-    return 1;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.'
+           || c == '-' || c == '_';
 }
 
 static const char *host_of(request_rec *r)
 {
     const char *sent = apr_table_get(r->headers_in, "Host");
-    char *host = apr_pstrdup(r->pool, sent ? sent : r->hostname ? r->hostname : "");
+    char *host = apr_pstrdup(r->pool, sent ? sent : r->hostname ? r->hostname : ""), *c;
+    int plain = 1;
 
-    ap_str_tolower(host);
-    return is_plain(host, ':') ? host : ap_escape_urlencoded(r->pool, host);
+    for (c = host; *c; c++) {
+        *c = (char)apr_tolower(*c);
+        plain &= is_plain(*c) || *c == ':';
+    }
+    return plain ? host : ap_escape_urlencoded(r->pool, host);
 }
 
-/* Between two words. */
-static const char *location_of(request_rec *r, const char *first, const char *last)
+static const char *path_of(request_rec *r)
 {
-    return apr_pstrcat(r->pool, first, ap_http_scheme(r), "://", host_of(r), "|",
-                       apr_itoa(r->pool, (int)ap_get_server_port(r)),
-                       apr_pstrmemdup(r->pool, r->unparsed_uri, strcspn(r->unparsed_uri, "?#")), " ",
-                       is_plain(r->uri, '/') ? r->uri : ap_escape_uri(r->pool, r->uri), "?",
-                       query_of(r), last, NULL);
+    const char *c;
+
+    for (c = r->uri; is_plain(*c) || *c == '/'; c++) {
+    }
+    return *c ? ap_escape_uri(r->pool, r->uri) : r->uri;
 }
 
-/* What is kept is found without the epochs, and then compared with them. */
-static const char *ending(request_rec *r, const edge_request *own)
+static void put_location(words *to, request_rec *r)
 {
-    char *text = apr_palloc(r->pool, EDGE_KEY_EPOCH + 1);
-
-    text[0] = '#';
-    og_hex(text + 1, (const unsigned char *)&own->epoch, sizeof(own->epoch));
-    return text;
+    put(to, ap_http_scheme(r));
+    put(to, "://");
+    put(to, host_of(r));
+    put(to, "|");
+    put(to, apr_itoa(r->pool, (int)ap_get_server_port(r)));
+    put(to, r->unparsed_uri);
+    to->part[to->count - 1].iov_len = strcspn(r->unparsed_uri, "?#");
+    put(to, " ");
+    put(to, path_of(r));
+    put(to, "?");
+    if (r->args) {
+        put(to, query_of(r, edge_fields_key(r)));
+    }
 }
 
 void edge_key_make(request_rec *r, edge_request *own)
 {
-    const char *whose = edge_family_kept(own->family) && !own->untagged && !edge_breaker_is_open()
-                            ? partition(r, own->family->shared)
-                            : NULL;
+    char epoch[EDGE_KEY_EPOCH + 1] = "#";
+    words text = { .count = 0 };
 
-    if (whose) {
+    if (edge_family_kept(own->family) && !own->untagged && !edge_breaker_is_open()
+        && put_partition(&text, r, own->family->shared)) {
+        put(&text, " GET ");
+        put_location(&text, r);
+        put(&text, " ");
         /* where compression is not ours, what the client accepts is the origin's business and in
          * its Vary */
-        own->key = location_of(r, apr_pstrcat(r->pool, whose, " GET ", NULL),
-                               apr_pstrcat(r->pool, " ",
-                                           own->conf->compress == 1 ? edge_coding_name(own->coding)
-                                                                    : "any",
-                                           ending(r, own), NULL));
-        own->key_len = strlen(own->key) - EDGE_KEY_EPOCH;
+        put(&text, own->conf->compress == 1 ? edge_coding_name(own->coding) : "any");
+        /* what is kept is found without the epochs, and then compared with them */
+        og_hex(epoch + 1, (const unsigned char *)&own->epoch, sizeof(own->epoch));
+        put(&text, epoch);
+        own->key = apr_pstrcatv(r->pool, text.part, (apr_size_t)text.count, &own->key_len);
+        own->key_len -= EDGE_KEY_EPOCH;
     }
 }
 
@@ -140,7 +169,7 @@ void edge_key_make(request_rec *r, edge_request *own)
 static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const char **key)
 {
     const edge_request *own = edge_request_of(r);
-    const char *whose;
+    words text = { .count = 0 };
 
     if (edge_breaker_is_open()) {
         return APR_EGENERAL;
@@ -149,11 +178,15 @@ static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const c
         *key = own->key;
         return own->key ? APR_SUCCESS : APR_EGENERAL;
     }
-    whose = edge_identity(r) ? partition(r, EDGE_SHARED_USER) : "anybody";
-    if (!whose) {
+    if (!edge_identity(r)) {
+        put(&text, "anybody");
+    }
+    else if (!put_partition(&text, r, EDGE_SHARED_USER)) {
         return APR_EGENERAL; /* somebody of no organisation */
     }
-    *key = location_of(r, apr_pstrcat(p, whose, " ", NULL), "");
+    put(&text, " ");
+    put_location(&text, r);
+    *key = apr_pstrcatv(p, text.part, (apr_size_t)text.count, NULL);
     return APR_SUCCESS;
 }
 

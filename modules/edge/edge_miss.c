@@ -74,6 +74,20 @@ static void ask_again(request_rec *r, edge_request *own)
     }
 }
 
+/* The filters that make what is kept, which an answer from the cache has behind it. */
+static void insert(request_rec *r, const edge_request *own)
+{
+    if (edge_validates(own->conf)) {
+        edge_etag_insert(r);
+    }
+    if (own->conf->compress == 1) {
+        edge_compress_insert(r);
+    }
+    if (own->family) {
+        edge_face_insert(r);
+    }
+}
+
 static int handler(request_rec *r)
 {
     edge_request *own = edge_request_of(r);
@@ -82,6 +96,7 @@ static int handler(request_rec *r)
     if (!own || r->main || r->method_number != M_GET) {
         return DECLINED;
     }
+    insert(r, own);
     is_saved = edge_is_saved(r);
     if (r->header_only && (is_saved || own->is_held)) {
         ask_as_get(r, own);

@@ -187,22 +187,13 @@ static int fixups(request_rec *r)
     return DECLINED;
 }
 
+/* Those that make what is kept come in edge_miss.c. */
 static void insert(request_rec *r)
 {
     const edge_request *own = edge_request_of(r);
 
-    if (!own || r->main) {
-        return;
-    }
-    if (edge_validates(own->conf)) {
-        edge_etag_insert(r);
+    if (own && !r->main && edge_validates(own->conf)) {
         edge_conditions_insert(r);
-    }
-    if (own->conf->compress == 1) {
-        edge_compress_insert(r);
-    }
-    if (own->family) {
-        edge_face_insert(r);
     }
 }
 

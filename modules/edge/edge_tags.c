@@ -101,7 +101,8 @@ static void add(request_rec *r, void *own, const char *tag)
     edge_tags_add(r, own, tag);
 }
 
-/* One number for all epochs: it differs when any of them does. */
+/* One number for all epochs: it differs when any of them does. Mostly there is one, the
+ * organisation's. */
 static apr_uint64_t epoch_of(const edge_request *own)
 {
     static const unsigned char nothing_to_hide[APR_SIPHASH_KSIZE];
@@ -111,7 +112,8 @@ static apr_uint64_t epoch_of(const edge_request *own)
     for (i = 0; i < n; i++) {
         epochs[i] = edge_epoch(APR_ARRAY_IDX(own->tags, i, const char *));
     }
-    return apr_siphash24(epochs, (apr_size_t)n * sizeof(epochs[0]), nothing_to_hide);
+    return n == 1 ? epochs[0]
+                  : apr_siphash24(epochs, (apr_size_t)n * sizeof(epochs[0]), nothing_to_hide);
 }
 
 /* The optional function. */
