@@ -32,25 +32,24 @@ static apr_uint64_t word_at(const void *at)
     return little(word);
 }
 
-static void rounds(state *s, int n)
+static inline void mix(state *s)
 {
-    while (n--) {
-        s->v0 += s->v1;
-        s->v2 += s->v3;
-        s->v1 = turn(s->v1, 13) ^ s->v0;
-        s->v3 = turn(s->v3, 16) ^ s->v2;
-        s->v0 = turn(s->v0, 32) + s->v3;
-        s->v2 += s->v1;
-        s->v3 = turn(s->v3, 21) ^ s->v0;
-        s->v1 = turn(s->v1, 17) ^ s->v2;
-        s->v2 = turn(s->v2, 32);
-    }
+    s->v0 += s->v1;
+    s->v2 += s->v3;
+    s->v1 = turn(s->v1, 13) ^ s->v0;
+    s->v3 = turn(s->v3, 16) ^ s->v2;
+    s->v0 = turn(s->v0, 32) + s->v3;
+    s->v2 += s->v1;
+    s->v3 = turn(s->v3, 21) ^ s->v0;
+    s->v1 = turn(s->v1, 17) ^ s->v2;
+    s->v2 = turn(s->v2, 32);
 }
 
-static void take(state *s, apr_uint64_t word)
+static inline void take(state *s, apr_uint64_t word)
 {
     s->v3 ^= word;
-    rounds(s, 2);
+    mix(s);
+    mix(s);
     s->v0 ^= word;
 }
 
@@ -58,8 +57,11 @@ static void take(state *s, apr_uint64_t word)
 static void give(state *s, unsigned char *out)
 {
     apr_uint64_t word;
+    int i;
 
-    rounds(s, 4);
+    for (i = 0; i < 4; i++) {
+        mix(s);
+    }
     word = little(s->v0 ^ s->v1 ^ s->v2 ^ s->v3);
     memcpy(out, &word, sizeof(word));
 }
