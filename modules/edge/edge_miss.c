@@ -30,10 +30,22 @@ static void ask_for_all(request_rec *r, edge_request *own)
     for (i = 0; unkeyed[i]; i++) {
         apr_table_unset(r->headers_in, unkeyed[i]);
     }
+    own->is_bare = 1;
     own->range = apr_table_get(r->headers_in, "Range");
     own->if_range = apr_table_get(r->headers_in, "If-Range");
     apr_table_unset(r->headers_in, "Range");
     apr_table_unset(r->headers_in, "If-Range");
+}
+
+/* What nobody's request had can't have chosen the answer: it is the same for whoever sends some. Kept
+ * with it, the answer would be found by those alone who send none. */
+void edge_miss_answered(request_rec *r, const edge_request *own)
+{
+    int i;
+
+    for (i = 0; own->is_bare && edge_header(r, "Vary") && unkeyed[i]; i++) {
+        edge_header_less(r, "Vary", unkeyed[i]);
+    }
 }
 
 /* What HEAD is answered with is what GET would be, tag and length included, so it is made alike

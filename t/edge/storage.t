@@ -79,6 +79,20 @@ for my $round (1, 2) {
     }
 }
 
+# What the origin is not shown it can't have chosen by, whatever it says: one entry, for all who send a cookie or none
+$path = fresh(body => 'the same', Vary => ['Cookie', 'Accept-Language', 'x-forwarded-host']);
+my $expected = 'fwd=uri-miss; stored';
+for my $with ([Cookie => 'a=1'], [Cookie => 'b=2'], [], [Cookie => 'a=1', 'X-Forwarded-Host' => 'there']) {
+    my $res = ask("GET /long/$port$path", @$with);
+    is "$res->{says} $res->{body}", "$expected the same", "who sends (@$with)";
+    is $res->{header}{vary}, 'Accept-Language', 'and what it depends on';
+    $expected = 'hit';
+}
+is asked($path), 1, 'asked once';
+isnt ask("GET /long/$port$path", Cookie => 'a=1', 'Accept-Language' => 'de')->{says}, 'hit', 'what it is shown it may choose by';
+$path = fresh(body => 'the same', Vary => 'Cookie');
+is ask("GET /long/$port$path", Cookie => "a=$_")->{says}, $_ == 1 ? 'fwd=uri-miss; stored' : 'hit', "Vary: Cookie alone, $_" for 1, 2;
+
 # a purge: asked by its tag, never served as it was
 $path = fresh(body => 'first', ETag => '"v1"');
 sub body_of { my $res = ask("GET /$_[0]/$port$path?id=5"); return "$res->{says} $res->{body}" }
