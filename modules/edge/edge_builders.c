@@ -25,6 +25,7 @@ typedef struct mark {
     apr_uint64_t ticket; /* 0: nobody's. Written last */
     apr_uint64_t turn;   /* the ticket of who had it first, of those that did not end */
     apr_time_t until;
+    apr_time_t refused;  /* its answer was not to be kept, until then; 0: nothing is known */
     apr_int32_t pid;
     atomic_uint word;    /* another number whenever a builder is done; no lock */
 } mark;
@@ -100,12 +101,19 @@ static int is_alive(const mark *at, apr_time_t now)
     return at->until > now && (kill(at->pid, 0) == 0 || errno == EPERM);
 }
 
-static int is_for(const mark *at, const unsigned char *key, apr_uint64_t epoch)
+/* Whose mark it is, or was. */
+static int is_of(const mark *at, const unsigned char *key, apr_uint64_t epoch)
 {
-    return at->ticket && at->epoch == epoch && !memcmp(at->key, key, EDGE_BUILDERS_KEY);
+    return at->epoch == epoch && !memcmp(at->key, key, EDGE_BUILDERS_KEY);
 }
 
-/* The key's mark, else a free one, else one whose builder is gone, else NULL. */
+static int is_for(const mark *at, const unsigned char *key, apr_uint64_t epoch)
+{
+    return at->ticket && is_of(at, key, epoch);
+}
+
+/* The key's mark, else a free one, that which has the least to remember, else one whose builder is
+ * gone, else NULL. */
 static mark *look_up(group *in, const unsigned char *key, apr_uint64_t epoch, apr_time_t now)
 {
     mark *other = NULL;
@@ -114,10 +122,12 @@ static mark *look_up(group *in, const unsigned char *key, apr_uint64_t epoch, ap
     for (i = 0; i < EDGE_BUILDERS_MARKS; i++) {
         mark *at = &in->marks[i];
 
-        if (is_for(at, key, epoch)) {
+        if (is_of(at, key, epoch)) {
             return at;
         }
-        other = at->ticket ? other : at;
+        if (!at->ticket && (!other || at->refused < other->refused)) {
+            other = at;
+        }
     }
     for (i = 0; i < EDGE_BUILDERS_MARKS && !other; i++) {
         other = is_alive(&in->marks[i], now) ? NULL : &in->marks[i];
@@ -131,6 +141,7 @@ static void take(group *in, mark *at, const unsigned char *key, apr_uint64_t epo
 
     at->turn = is_for(at, key, epoch) ? at->turn : ticket;
     at->ticket = 0;
+    at->refused = 0;
     memcpy(at->key, key, EDGE_BUILDERS_KEY);
     at->epoch = epoch;
     at->until = now + EDGE_BUILDERS_LEASE;
@@ -141,18 +152,23 @@ static void take(group *in, mark *at, const unsigned char *key, apr_uint64_t epo
     og_hooks_crash_point();
 }
 
+static group *group_of(edge_builders *builders, const unsigned char *key)
+{
+    apr_uint64_t hash = apr_siphash24(key, EDGE_BUILDERS_KEY, builders->seed);
+
+    return &builders->groups[hash % EDGE_BUILDERS_GROUPS];
+}
+
 edge_building edge_builders_begin(edge_builders *builders,
                                   const unsigned char key[EDGE_BUILDERS_KEY], apr_uint64_t epoch,
                                   apr_time_t now, edge_build *build)
 {
-    apr_uint64_t hash = apr_siphash24(key, EDGE_BUILDERS_KEY, builders->seed);
     edge_building whose = EDGE_BUILDING_NOBODY;
-    group *in;
+    group *in = group_of(builders, key);
     mark *at;
 
     build->ticket = 0;
-    build->group = (apr_uint32_t)(hash % EDGE_BUILDERS_GROUPS);
-    in = &builders->groups[build->group];
+    build->group = (apr_uint32_t)(in - builders->groups);
     if (!lock(in)) {
         return whose;
     }
@@ -185,7 +201,7 @@ void edge_builders_wait(edge_builders *builders, const edge_build *build,
     syscall(SYS_futex, &at->word, FUTEX_WAIT, build->seen, &timeout, NULL, 0);
 }
 
-void edge_builders_end(edge_builders *builders, const edge_build *build)
+static void end(edge_builders *builders, const edge_build *build, apr_time_t refused)
 {
     group *in = &builders->groups[build->group];
     mark *at = &in->marks[build->mark];
@@ -194,7 +210,34 @@ void edge_builders_end(edge_builders *builders, const edge_build *build)
         return; /* its lease ends it */
     }
     if (at->ticket == build->ticket) {
+        at->refused = refused;
         clear(at);
     }
     unlock(in);
+}
+
+void edge_builders_end(edge_builders *builders, const edge_build *build)
+{
+    end(builders, build, 0);
+}
+
+void edge_builders_refuse(edge_builders *builders, const edge_build *build, apr_time_t now)
+{
+    end(builders, build, now + EDGE_BUILDERS_REFUSAL);
+}
+
+int edge_builders_refused(edge_builders *builders, const unsigned char key[EDGE_BUILDERS_KEY],
+                          apr_uint64_t epoch, apr_time_t now)
+{
+    group *in = group_of(builders, key);
+    int i, refused = 0;
+
+    if (!lock(in)) {
+        return 0;
+    }
+    for (i = 0; i < EDGE_BUILDERS_MARKS; i++) {
+        refused |= is_of(&in->marks[i], key, epoch) && in->marks[i].refused > now;
+    }
+    unlock(in);
+    return refused;
 }

@@ -15,6 +15,9 @@
  * than EDGE_BUILDERS_ROUND: a builder that is killed wakes nobody, but who asks again finds it gone
  * and takes its mark over. The pid of one that is gone may be given to another process, so a mark
  * counts for EDGE_BUILDERS_LEASE at the most.
+ *
+ * Of an answer that is not kept there is nothing to wait for: a mark remembers that, until another
+ * key takes it, but no longer than EDGE_BUILDERS_REFUSAL.
  */
 #ifndef EDGE_BUILDERS_H
 #define EDGE_BUILDERS_H
@@ -22,11 +25,12 @@
 #include <apr_siphash.h>
 #include <apr_time.h>
 
-#define EDGE_BUILDERS_KEY    16
-#define EDGE_BUILDERS_GROUPS 64
-#define EDGE_BUILDERS_MARKS  16 /**< of a group */
-#define EDGE_BUILDERS_ROUND  apr_time_from_msec(50)
-#define EDGE_BUILDERS_LEASE  apr_time_from_sec(30)
+#define EDGE_BUILDERS_KEY     16
+#define EDGE_BUILDERS_GROUPS  64
+#define EDGE_BUILDERS_MARKS   16 /**< of a group */
+#define EDGE_BUILDERS_ROUND   apr_time_from_msec(50)
+#define EDGE_BUILDERS_LEASE   apr_time_from_sec(30)
+#define EDGE_BUILDERS_REFUSAL apr_time_from_sec(10)
 
 typedef struct edge_builders edge_builders;
 
@@ -64,5 +68,15 @@ void edge_builders_wait(edge_builders *builders, const edge_build *build,
 
 /** MINE: it is stored, or will not be. Wakes who waits. Harmless when the mark was taken over. */
 void edge_builders_end(edge_builders *builders, const edge_build *build);
+
+/**
+ * The same, of what is refused to be kept, and likely will be the next time.
+ * @param now  monotonic
+ */
+void edge_builders_refuse(edge_builders *builders, const edge_build *build, apr_time_t now);
+
+/** Whether the key's answer was refused lately: nobody is to wait for another one. */
+int edge_builders_refused(edge_builders *builders, const unsigned char key[EDGE_BUILDERS_KEY],
+                          apr_uint64_t epoch, apr_time_t now);
 
 #endif /* EDGE_BUILDERS_H */

@@ -30,6 +30,20 @@ void edge_collapse_end(edge_request *own)
     }
 }
 
+void edge_collapse_refuse(edge_request *own)
+{
+    if (own->building) {
+        apr_pool_cleanup_kill(own->pool, own->building, give_back);
+        edge_builders_refuse(edge_segment_builders(), own->building, og_clock_mono());
+        own->building = NULL;
+    }
+}
+
+int edge_collapse_refused(const edge_request *own, const unsigned char key[EDGE_STORE_KEY])
+{
+    return edge_builders_refused(edge_segment_builders(), key, own->epoch, og_clock_mono());
+}
+
 /* What the request was before it was redirected is not waited for. */
 static void end_before(const request_rec *r)
 {
@@ -73,13 +87,19 @@ int edge_collapse_wait(const edge_build *build, apr_time_t until)
 }
 
 /* mod_cache's filter has left when it decided not to keep the answer, and went with all others when
- * there was an error: who waits need not wait for the client to have read it. */
+ * there was an error: who waits need not wait for the client to have read it. An origin that fails may
+ * not fail the next time, and is to be spared until then. */
 static int egress(request_rec *r, int trusted)
 {
     edge_request *own = edge_request_of(r);
 
     if (own && own->building && !edge_is_saved(r)) {
-        edge_collapse_end(own);
+        if (ap_is_HTTP_SERVER_ERROR(r->status)) {
+            edge_collapse_end(own);
+        }
+        else {
+            edge_collapse_refuse(own);
+        }
     }
     return DECLINED;
 }

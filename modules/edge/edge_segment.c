@@ -20,7 +20,7 @@
 
 #define NAME   "orgscale-edge-cache"
 #define MAGIC  0x65446745 /* "eDgE" */
-#define LAYOUT 2
+#define LAYOUT 3
 
 /* What the largest entry may have besides its body */
 #define HEAD_MAX 16384

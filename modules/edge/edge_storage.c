@@ -137,6 +137,9 @@ static int wait_for_it(request_rec *r, edge_request *own, const response *found,
 {
     edge_build build;
 
+    if (edge_collapse_refused(own, found->key)) {
+        return 0;
+    }
     switch (edge_collapse_begin(r, own, found->key, &build)) {
     case EDGE_BUILDING_MINE:
         return 0;
@@ -344,6 +347,16 @@ static void release(const request_rec *r)
     }
 }
 
+/* It is nothing to keep, however often it is asked for. */
+static void refuse(const request_rec *r)
+{
+    edge_request *own = edge_request_of(r);
+
+    if (own) {
+        edge_collapse_refuse(own);
+    }
+}
+
 /* Bytes of the largest body. */
 static apr_size_t most(void)
 {
@@ -368,7 +381,7 @@ static int create_entity(cache_handle_t *h, request_rec *r, const char *unused, 
         made = make(r, own);
     }
     if (!made || !edge_vary_names(r, &made->names)) {
-        release(r);
+        refuse(r);
         return DECLINED;
     }
     made->pieces = apr_array_make(r->pool, 4, sizeof(struct iovec));
@@ -413,6 +426,7 @@ static int keep(request_rec *r, response *made, const char *data, apr_size_t len
 {
     if (len > most() - made->length) {
         count(&edge_store_counted(edge_segment_store())->too_large);
+        refuse(r);
         return 0;
     }
     made->length += len;

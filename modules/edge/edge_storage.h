@@ -46,6 +46,12 @@ int edge_collapse_wait(const edge_build *build, apr_time_t until);
 
 /* It is stored, or will not be. Harmless when it did not build. */
 void edge_collapse_end(struct edge_request *own);
+
+/* … will not be, nor the next one. */
+void edge_collapse_refuse(struct edge_request *own);
+
+/* Whether there is nothing to wait for: who asks builds, and others need not know. */
+int edge_collapse_refused(const struct edge_request *own, const unsigned char key[EDGE_STORE_KEY]);
 void edge_collapse_register(apr_pool_t *p);
 
 /* edge_head.c: what is kept of a response besides its body, as bytes */

@@ -147,14 +147,28 @@ is asked($path), 1, 'the origin hears of one';
 my $waited = grep { $_->{says} eq 'hit; collapsed' } @got;
 cmp_ok $waited, '>', 0, 'others waited for it';
 is counts()->{HitsCollapsed}, $before->{HitsCollapsed} + $waited, 'which is counted';
-# what turns out not to be kept is not waited for a second time
-for my $case (['a 404', status => 404], ['private', 'Cache-Control' => 'private'], ['too large', body => 'x' x 70000]) {
+# what turns out not to be kept is not waited for a second time, neither by those who waited nor by who comes next
+for my $case (['a 404', status => 404], ['private', 'Cache-Control' => 'private'], ['too large', body => 'x' x 70000], ['Vary: *', Vary => '*']) {
     my ($what, %answer) = @$case;
     $path = fresh(delay => 1, %answer);
     my $began = time;
     @got = together(6, sub { return { status => ask("GET /long/$port$path")->{status} } });
     cmp_ok time - $began, '<', 5, "$what: none waits for one after the other";
     is asked($path), 6, 'each asks for himself';
+    # who had waited for another, and then asked beside others, would be counted
+    ok wait_for(60, sub {
+        ask("GET /long/$port$path");
+        $before = counts();
+        together(6, sub { return { status => ask("GET /long/$port$path")->{status} } });
+        return counts()->{NotAwaited} == $before->{NotAwaited};
+    }), 'and who comes next asks at once';
+}
+# an origin that fails is spared: those who come together wait for one of them each time
+$path = fresh(delay => 1, status => 500);
+for (1, 2) {
+    $before = counts();
+    together(6, sub { return { status => ask("GET /long/$port$path")->{status} } });
+    cmp_ok counts()->{NotAwaited}, '>', $before->{NotAwaited}, 'who waited for a 500 asks with the others';
 }
 # and nobody waits for ever
 $path = fresh(body => 'slow', delay => $wait + 2);

@@ -67,6 +67,50 @@ static void a_lease_ends(void **state)
                      EDGE_BUILDING_MINE);
 }
 
+/* For a time, and for that epoch; who builds all the same, or another key in its place, ends it. */
+static void a_refusal_is_remembered(void **state)
+{
+    edge_build build, another;
+
+    assert_false(edge_builders_refused(builders, key, 1, NOW));
+    assert_int_equal(begin(key, 1, &build), EDGE_BUILDING_MINE);
+    assert_false(edge_builders_refused(builders, key, 1, NOW));
+    edge_builders_refuse(builders, &build, NOW);
+    assert_true(edge_builders_refused(builders, key, 1, NOW));
+    assert_true(edge_builders_refused(builders, key, 1, NOW + EDGE_BUILDERS_REFUSAL - 1));
+    assert_false(edge_builders_refused(builders, key, 1, NOW + EDGE_BUILDERS_REFUSAL));
+    assert_false(edge_builders_refused(builders, key, 2, NOW));
+    assert_false(edge_builders_refused(builders, other, 1, NOW));
+    assert_int_equal(begin(key, 1, &another), EDGE_BUILDING_MINE);
+    assert_false(edge_builders_refused(builders, key, 1, NOW));
+    /* who is done is done */
+    edge_builders_refuse(builders, &build, NOW);
+    assert_false(edge_builders_refused(builders, key, 1, NOW));
+    edge_builders_end(builders, &another);
+    assert_false(edge_builders_refused(builders, key, 1, NOW));
+}
+
+/* However many are refused: a mark that remembers is a mark that is free. */
+static void refusals_are_bounded(void **state)
+{
+    enum { ALL = EDGE_BUILDERS_GROUPS * EDGE_BUILDERS_MARKS };
+    unsigned char of[EDGE_BUILDERS_KEY] = { 0 };
+    unsigned n, remembered = 0;
+    edge_build build;
+
+    for (n = 1; n <= 4 * ALL; n++) {
+        memcpy(of, &n, sizeof(n));
+        assert_int_equal(begin(of, 1, &build), EDGE_BUILDING_MINE);
+        edge_builders_refuse(builders, &build, NOW + n);
+    }
+    assert_true(edge_builders_refused(builders, of, 1, NOW + n));
+    for (n = 1; n <= 4 * ALL; n++) {
+        memcpy(of, &n, sizeof(n));
+        remembered += (unsigned)edge_builders_refused(builders, of, 1, NOW + 4 * ALL);
+    }
+    assert_int_equal(remembered, ALL);
+}
+
 /* Without a mark each builds for himself; no mark is lost by that. */
 static void marks_are_bounded(void **state)
 {
@@ -225,6 +269,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_builds, up, down),
         cmocka_unit_test_setup_teardown(a_lease_ends, up, down),
+        cmocka_unit_test_setup_teardown(a_refusal_is_remembered, up, down),
+        cmocka_unit_test_setup_teardown(refusals_are_bounded, up, down),
         cmocka_unit_test_setup_teardown(marks_are_bounded, up, down),
         cmocka_unit_test_setup_teardown(who_waits_is_woken, up, down),
         cmocka_unit_test_setup_teardown(no_wake_is_missed, up, down),
