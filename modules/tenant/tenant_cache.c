@@ -19,8 +19,8 @@
 #define SETS    (TENANT_CACHE_SLOTS / WAYS)
 #define STRIPES 16
 
-/* Characters of a token's end: no fewer than the shortest signature has (HS256) */
-#define END 48
+/* Characters of a token's end: of its signature, enough that no two tokens have the same */
+#define END 24
 
 typedef struct {
     tenant_claims claims;           /* its pointers are not used; expires 0: free slot */

@@ -99,10 +99,11 @@ static tenant_reason find_token(const request_rec *r, const char **token)
     return *field ? TENANT_OK : TENANT_MALFORMED;
 }
 
-/* What a verification and the partition key depend on, besides the token. The pointers are those of
+/* What a verification and the partition key depend on, besides the token; last, the number of the
+ * JWKS file's version. The pointers are those of
  * directives, so they live and stay the same as long as the configuration does. */
 static void against(apr_uint64_t words[TENANT_CACHE_AGAINST], const request_rec *r,
-                    const tenant_dir_conf *conf, const tenant_keys_version *version)
+                    const tenant_dir_conf *conf, apr_uint64_t number)
 {
     const void *settings[TENANT_CACHE_AGAINST - 1] = {
         conf->jwks, conf->secrets, conf->issuer, conf->audiences, conf->all_properties_roles,
@@ -115,7 +116,7 @@ static void against(apr_uint64_t words[TENANT_CACHE_AGAINST], const request_rec 
     for (i = 0; i < TENANT_CACHE_AGAINST - 1; i++) {
         words[i] = (apr_uint64_t)(apr_uintptr_t)settings[i];
     }
-    words[i] = version ? version->number : 0;
+    words[i] = number;
 }
 
 static const apr_array_header_t *all_properties_roles(apr_pool_t *p, const tenant_dir_conf *conf)
@@ -157,38 +158,49 @@ static void fill_rules(tenant_rules *rules, apr_pool_t *p, const tenant_dir_conf
     rules->all_properties_roles = all_properties_roles(p, conf);
 }
 
+/* The token's own word, by the keys that there are now. */
+static tenant_reason verify_anew(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
+                                 tenant_cache_key *key, apr_time_t now)
+{
+    tenant_keys_version *version = conf->jwks ? tenant_keys_borrow(conf->jwks) : NULL;
+    const tenant_keyset *sets[3] = { NULL, NULL, NULL };
+    tenant_reason reason;
+    tenant_rules rules;
+    int count = 0;
+
+    if (version) {
+        sets[count++] = version->set;
+        key->against[TENANT_CACHE_AGAINST - 1] = version->number;
+    }
+    if (conf->secrets) {
+        sets[count] = conf->secrets;
+    }
+    fill_rules(&rules, r->pool, conf);
+    reason = tenant_token_verify(claims, r->pool, key->token, key->len, sets, &rules, now);
+    if (version) {
+        tenant_keys_return(conf->jwks, version);
+    }
+    return reason;
+}
+
 /* The token's own word, then that of who revoked it since. Claims that were verified before are held
  * against revocations as well, and then pass without a look until there is another.
  * @return OK and *reason, or an HTTP status */
 static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
                   const char *token, tenant_reason *reason)
 {
-    tenant_keys_version *version = conf->jwks ? tenant_keys_borrow(conf->jwks, r->server) : NULL;
-    const tenant_keyset *sets[3] = { NULL, NULL, NULL };
     tenant_cache_key key = { token, strlen(token), { 0 } };
     apr_time_t now = og_clock_wall();
     apr_uint64_t revision = APR_UINT64_MAX; /* none that is in the cache */
-    tenant_rules rules;
-    int count = 0, cacheable, rc = OK;
+    int cacheable = verified && key.len <= TENANT_TOKEN_MAX, rc = OK;
 
-    if (version) {
-        sets[count++] = version->set;
-    }
-    if (conf->secrets) {
-        sets[count] = conf->secrets;
-    }
-    cacheable = verified && key.len <= TENANT_TOKEN_MAX;
-    against(key.against, r, conf, version);
+    against(key.against, r, conf, conf->jwks ? tenant_keys_number(conf->jwks, r->server) : 0);
     if (cacheable && tenant_cache_get(verified, &key, now, claims, r->pool)) {
         *reason = TENANT_OK;
         revision = claims->revision;
     }
     else {
-        fill_rules(&rules, r->pool, conf);
-        *reason = tenant_token_verify(claims, r->pool, token, key.len, sets, &rules, now);
-    }
-    if (version) {
-        tenant_keys_return(conf->jwks, version);
+        *reason = verify_anew(claims, r, conf, &key, now);
     }
     if (*reason == TENANT_OK) {
         rc = tenant_hold_against(r, claims, reason);

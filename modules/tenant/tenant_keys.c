@@ -27,6 +27,7 @@ struct tenant_keys {
     const char *path;
     apr_thread_mutex_t *lock;
     tenant_keys_version *current;  /* under lock */
+    unsigned int number;           /* atomic: of the current version */
     apr_time_t looked;             /* atomic: monotonic time of the last look */
     char watching;                 /* atomic: test-and-set by the thread that looks */
     /* the watching thread's: what was seen last */
@@ -152,6 +153,7 @@ static const char *first_version(tenant_keys *keys, apr_pool_t *tmp, server_rec 
         before = rest_kept_get(tmp, s, "TenantJWKS", keys->path, why, &len);
         why = before ? parse(&keys->current, tmp, before, len) : why;
     }
+    keys->number = why ? 0 : keys->current->number;
     return why;
 }
 
@@ -241,6 +243,7 @@ static void look(tenant_keys *keys, server_rec *s)
         apr_thread_mutex_lock(keys->lock);
         old = keys->current;
         keys->current = fresh;
+        __atomic_store_n(&keys->number, fresh->number, __ATOMIC_RELEASE);
         apr_thread_mutex_unlock(keys->lock);
         tenant_keys_return(keys, old);
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, OGLOGNO(1002) "%s: %d keys read (TenantJWKS)",
@@ -249,10 +252,9 @@ static void look(tenant_keys *keys, server_rec *s)
     apr_pool_destroy(tmp);
 }
 
-tenant_keys_version *tenant_keys_borrow(tenant_keys *keys, server_rec *s)
+unsigned int tenant_keys_number(tenant_keys *keys, server_rec *s)
 {
     apr_time_t now = og_clock_mono();
-    tenant_keys_version *version;
 
     if (now - __atomic_load_n(&keys->looked, __ATOMIC_RELAXED) >= LOOK_EVERY
         && !__atomic_test_and_set(&keys->watching, __ATOMIC_ACQUIRE)) {
@@ -260,6 +262,13 @@ tenant_keys_version *tenant_keys_borrow(tenant_keys *keys, server_rec *s)
         look(keys, s);
         __atomic_clear(&keys->watching, __ATOMIC_RELEASE);
     }
+    return __atomic_load_n(&keys->number, __ATOMIC_ACQUIRE);
+}
+
+tenant_keys_version *tenant_keys_borrow(tenant_keys *keys)
+{
+    tenant_keys_version *version;
+
     apr_thread_mutex_lock(keys->lock);
     version = keys->current;
     version->users++;

@@ -33,8 +33,11 @@ typedef struct tenant_keys_version {
 const char *tenant_keys_open(tenant_keys **keys, apr_pool_t *pconf, server_rec *s,
                              const char *path);
 
-/** The current version; looks at the file at most once a second. Any thread. */
-tenant_keys_version *tenant_keys_borrow(tenant_keys *keys, server_rec *s);
+/** The current version's number, without a lock; looks at the file once a second. Any thread. */
+unsigned int tenant_keys_number(tenant_keys *keys, server_rec *s);
+
+/** The current version, which may be newer than a number that was asked for before. Any thread. */
+tenant_keys_version *tenant_keys_borrow(tenant_keys *keys);
 
 /** Give a borrowed version back. Any thread. */
 void tenant_keys_return(tenant_keys *keys, tenant_keys_version *version);
