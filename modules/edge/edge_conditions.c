@@ -91,16 +91,43 @@ static apr_status_t gather(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, ctx->gathered);
 }
 
+/* A single tag, well-formed, as a list of tags would have it. */
+static int is_tag(const char *text)
+{
+    const char *quote = *text == '"' ? strpbrk(text + 1, "\"\\") : NULL;
+
+    return quote && *quote == '"' && !quote[1];
+}
+
+/* httpd's verdict, without asking for it where it can be no other: nothing was asked, or for any
+ * version but the one that there is. */
+static int judge(request_rec *r, const edge_request *own, int was_held)
+{
+    const char *etag;
+
+    if (was_held && !own->match && !own->modified_since && !own->unmodified_since) {
+        etag = own->none_match ? apr_table_get(r->headers_out, "ETag") : NULL;
+        if (!own->none_match) {
+            return OK;
+        }
+        if (etag && !strcmp(etag, own->none_match) && is_tag(etag) && !r->no_local_copy
+            && !apr_table_get(r->headers_in, "Range")) {
+            return HTTP_NOT_MODIFIED;
+        }
+    }
+    return ap_meets_conditions(r);
+}
+
 static apr_status_t begin(ap_filter_t *f, apr_bucket_brigade *bb, edge_request *own)
 {
     request_rec *r = f->r;
-    int is_good, verdict = OK, is_range;
+    int is_good, verdict = OK, is_range, was_held = own->is_held;
 
     edge_release(r, own);
     is_good = r->status == HTTP_OK || r->status == HTTP_NON_AUTHORITATIVE;
     is_range = is_good && apr_table_get(r->headers_in, "Range");
     if (is_good) {
-        verdict = ap_meets_conditions(r);
+        verdict = judge(r, own, was_held);
     }
     if (verdict == HTTP_NOT_MODIFIED) {
         make_not_modified(r);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Fields of a response as they are kept: an edge_head and pairs of strings, so that a table of them
- * is made by finding NULs. */
+/* Fields of a response as they are kept: an edge_head and pairs of strings, so that they
+ * are found by their NULs. */
 #include "edge.h"
 
 #include "edge_storage.h"
@@ -83,25 +83,26 @@ static const char *string_at(const char **at, const char *end)
     return nul ? text : NULL;
 }
 
-apr_table_t *edge_head_unpack(apr_pool_t *p, const char *bytes, apr_size_t len, edge_head *head)
+const edge_pair *edge_head_unpack(apr_pool_t *p, const char *bytes, apr_size_t len, edge_head *head)
 {
     const char *at = bytes + sizeof(*head), *end = bytes + len;
-    apr_table_t *fields;
+    edge_pair *fields;
     apr_uint32_t i;
 
     if (len < sizeof(*head)) {
         return NULL;
     }
     memcpy(head, bytes, sizeof(*head));
-    /* some more: mod_cache adds Age, and egress its own */
-    fields = apr_table_make(p, (int)(head->fields % 256) + 8);
+    if (head->fields > len / 2) {
+        return NULL;
+    }
+    fields = apr_palloc(p, (head->fields + 1) * sizeof(*fields));
     for (i = 0; i < head->fields; i++) {
-        const char *name = string_at(&at, end), *value = string_at(&at, end);
-
-        if (!name || !value) {
+        fields[i].name = string_at(&at, end);
+        fields[i].value = string_at(&at, end);
+        if (!fields[i].name || !fields[i].value) {
             return NULL;
         }
-        apr_table_addn(fields, name, value);
     }
     return fields;
 }

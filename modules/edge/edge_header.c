@@ -58,12 +58,17 @@ static const char *list_of(const request_rec *r, const char *name)
 
 void edge_header_add(request_rec *r, const char *name, const char *member)
 {
-    const char *list = edge_header(r, name) ? list_of(r, name) : NULL;
+    const char *value = edge_header(r, name), *list;
 
-    if (!list) {
+    if (!value) {
         apr_table_setn(r->headers_out, name, member);
+        return;
     }
-    else if (!ap_find_list_item(r->pool, list, member) && !ap_find_list_item(r->pool, list, "*")) {
+    if (!strcmp(value, member)) {
+        return; /* without a look at what else there may be */
+    }
+    list = list_of(r, name);
+    if (!ap_find_list_item(r->pool, list, member) && !ap_find_list_item(r->pool, list, "*")) {
         edge_header_say(r, name, apr_pstrcat(r->pool, list, ", ", member, NULL));
     }
 }

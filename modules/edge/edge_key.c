@@ -98,31 +98,43 @@ static const char *query_of(request_rec *r, const char *fields)
     return fields ? apr_pstrcat(r->pool, text, " ", fields, NULL) : text;
 }
 
-/* Whether escaping leaves a character as it is. */
-static int is_plain(char c)
+/* A bit for each character that escaping leaves as it is: '-', '.', digits; capitals, '_', small
+ * letters. */
+static const apr_uint64_t plain[4] = { 0x03ff600000000000, 0x07fffffe87fffffe };
+
+/* Those that are in the host of a key: no capitals, but ':'. */
+static const apr_uint64_t lower[4] = { 0x07ff600000000000, 0x07fffffe80000000 };
+
+static int is_in(const apr_uint64_t set[4], char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.'
-           || c == '-' || c == '_';
+    return set[(unsigned char)c >> 6] >> ((unsigned char)c & 63) & 1;
 }
 
 static const char *host_of(request_rec *r)
 {
-    const char *sent = apr_table_get(r->headers_in, "Host");
-    char *host = apr_pstrdup(r->pool, sent ? sent : r->hostname ? r->hostname : ""), *c;
-    int plain = 1;
+    const char *sent = apr_table_get(r->headers_in, "Host"), *at;
+    int is_plain = 1;
+    char *host, *c;
 
+    sent = sent ? sent : r->hostname ? r->hostname : "";
+    for (at = sent; is_in(lower, *at); at++) {
+    }
+    if (!*at) {
+        return sent;
+    }
+    host = apr_pstrdup(r->pool, sent);
     for (c = host; *c; c++) {
         *c = (char)apr_tolower(*c);
-        plain &= is_plain(*c) || *c == ':';
+        is_plain &= is_in(lower, *c);
     }
-    return plain ? host : ap_escape_urlencoded(r->pool, host);
+    return is_plain ? host : ap_escape_urlencoded(r->pool, host);
 }
 
 static const char *path_of(request_rec *r)
 {
     const char *c;
 
-    for (c = r->uri; is_plain(*c) || *c == '/'; c++) {
+    for (c = r->uri; is_in(plain, *c) || *c == '/'; c++) {
     }
     return *c ? ap_escape_uri(r->pool, r->uri) : r->uri;
 }

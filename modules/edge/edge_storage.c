@@ -41,10 +41,9 @@ typedef enum state { ABSENT, OUTDATED, STALE, STALE_FOR_OTHERS, FRESH } state;
 typedef struct response {
     unsigned char first[EDGE_STORE_KEY]; /* of the URL */
     unsigned char key[EDGE_STORE_KEY];   /* of the response, another one where it has Vary */
-    request_rec *r;                      /* found, and fresh: who asked */
-    const char *modified;                /* … its Last-Modified, where nobody asks by it */
     edge_entry entry;                    /* found */
     const char *bytes;                   /* found: all of them */
+    edge_recall recall;                  /* found, and fresh: what mod_cache is not told of it */
     apr_time_t received;                 /* to be stored: monotonic */
     struct iovec head, names;
     apr_array_header_t *pieces;          /* … its body: struct iovec */
@@ -259,30 +258,18 @@ static void describe(const request_rec *r, const response *found, const edge_hea
     info->control.must_revalidate = is == OUTDATED;
 }
 
-/* Where nobody compares dates, mod_cache need not read this one and write it anew. */
-static void withhold_date(request_rec *r, const edge_request *own, response *found,
-                          apr_table_t *fields)
-{
-    if (own->is_held && !own->modified_since && !own->unmodified_since
-        && !apr_table_get(r->headers_in, "Range")) {
-        found->r = r;
-        found->modified = apr_table_get(fields, "Last-Modified");
-        apr_table_unset(fields, "Last-Modified");
-    }
-}
-
 static int give(cache_handle_t *h, request_rec *r, const edge_request *own, response *found,
                 state is)
 {
     edge_head head;
+    const edge_pair *fields = edge_head_unpack(r->pool, found->bytes, found->entry.head_len,
+                                               &head);
 
-    h->resp_hdrs = edge_head_unpack(r->pool, found->bytes, found->entry.head_len, &head);
-    if (!h->resp_hdrs) {
+    if (!fields) {
         return DECLINED;
     }
-    if (is == FRESH) {
-        withhold_date(r, own, found, h->resp_hdrs);
-    }
+    h->resp_hdrs = is == FRESH ? edge_recall_begin(&found->recall, r, own, fields, head.fields)
+                               : edge_recall_table(r->pool, fields, head.fields);
     /* by their values it was found */
     h->req_hdrs = r->headers_in;
     h->cache_obj = apr_pcalloc(r->pool, sizeof(*h->cache_obj));
@@ -327,9 +314,7 @@ static apr_status_t recall_body(cache_handle_t *h, apr_pool_t *p, apr_bucket_bri
     const response *found = h->cache_obj->vobj;
     apr_size_t len = found->entry.len - found->entry.head_len;
 
-    if (found->modified) {
-        apr_table_setn(found->r->headers_out, "Last-Modified", found->modified);
-    }
+    edge_recall_end(&found->recall);
     if (len) {
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(found->bytes + found->entry.head_len,
                                                            len, p, bb->bucket_alloc));

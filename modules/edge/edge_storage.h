@@ -67,8 +67,33 @@ typedef struct edge_head {
  * some of them renewed */
 struct iovec edge_head_pack(request_rec *r, const edge_head *head, int revalidated);
 
-/* @return the fields, pointing into bytes; NULL: these are no bytes of edge_head_pack() */
-apr_table_t *edge_head_unpack(apr_pool_t *p, const char *bytes, apr_size_t len, edge_head *head);
+typedef struct edge_pair {
+    const char *name, *value;
+} edge_pair;
+
+/* @return head->fields of them, pointing into bytes; NULL: these are no bytes of edge_head_pack() */
+const edge_pair *edge_head_unpack(apr_pool_t *p, const char *bytes, apr_size_t len,
+                                   edge_head *head);
+
+/* edge_recall.c: those fields on their way into an answer */
+
+/* pool: the request's; r is NULL where nothing is withheld from mod_cache */
+typedef struct edge_recall {
+    request_rec *r;
+    const edge_pair *fields;
+    apr_uint32_t count;
+    int before; /* fields of the answer that stand before them */
+} edge_recall;
+
+/* All of them, for mod_cache. */
+apr_table_t *edge_recall_table(apr_pool_t *p, const edge_pair *fields, apr_uint32_t count);
+
+/* Of a fresh answer: what mod_cache is to be told of them. */
+apr_table_t *edge_recall_begin(edge_recall *recall, request_rec *r, const struct edge_request *own,
+                               const edge_pair *fields, apr_uint32_t count);
+
+/* The answer is sent: put into it what was withheld. */
+void edge_recall_end(const edge_recall *recall);
 
 /* edge_vary.c: requests that a response depends on (RFC 9110 12.5.5) */
 

@@ -124,12 +124,24 @@ static void edge_tag(request_rec *r, const char *tag)
     }
 }
 
+static const char *tag_of(apr_pool_t *p, apr_int64_t org)
+{
+    static const char kind[] = "org:";
+    const char *id = apr_off_t_toa(p, org);
+    apr_size_t size = strlen(id) + 1;
+    char *tag = apr_palloc(p, sizeof(kind) - 1 + size);
+
+    memcpy(tag, kind, sizeof(kind) - 1);
+    memcpy(tag + sizeof(kind) - 1, id, size);
+    return tag;
+}
+
 void edge_tags_begin(request_rec *r, edge_request *own)
 {
     const tenant_identity *identity = edge_identity(r);
 
     if (identity && identity->org && own->family->shared != EDGE_SHARED_PUBLIC) {
-        push(r, own, apr_pstrcat(r->pool, "org:", apr_off_t_toa(r->pool, identity->org), NULL));
+        push(r, own, tag_of(r->pool, identity->org));
     }
     if (!evaluate(r, own->conf->tags, add, own)) {
         own->untagged = 1;
