@@ -45,6 +45,7 @@ typedef struct edge_dir_conf {
 
 /* The main server's: what holds for the whole of httpd. pool: pconf */
 typedef struct edge_server_conf {
+    const char *name;                   /* each server's own, in keys; edge_key.c */
     apr_int64_t cache_size;             /* EdgeCacheSize */
     apr_int64_t max_entry;              /* EdgeCacheMaxEntry */
     apr_int64_t hot_size;               /* EdgeCacheHotSize */

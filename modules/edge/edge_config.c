@@ -54,6 +54,7 @@ void *edge_server_merge(apr_pool_t *p, void *basev, void *addv)
     const edge_server_conf *base = basev, *add = addv;
     edge_server_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
+    conf->name = add->name ? add->name : base->name;
     conf->cache_size = og_set_or(add->cache_size, base->cache_size);
     conf->max_entry = og_set_or(add->max_entry, base->max_entry);
     conf->hot_size = og_set_or(add->hot_size, base->hot_size);

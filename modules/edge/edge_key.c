@@ -2,15 +2,17 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What mod_cache keeps things under (http-semantics.md 3):
  *
- *     TENANT.PERMISSIONS[.USER] METHOD SCHEME://HOST|PORT/PATH /PATH?QUERY [FIELDS] CODING#EPOCH
+ *     TENANT.PERMISSIONS[.USER] GET SERVER SCHEME://HOST|PORT/PATH /PATH?QUERY [FIELDS] CODING#EPOCH
  *
  * The first word comes from who was verified, never from a header; without it there is no key, and
- * nothing is kept or found (fail closed). Host is the field as it was sent, since backends may see
- * it, and so may the path as it was spelt (B18), which stands before the one that is meant; that is
- * escaped, so that no character of it passes for a '?'. The query is in the order of its names.
- * mod_cache asks for a key on each server where this module is loaded, so locations without
- * EdgeCache get one as well: whoever is verified there has a part of the cache of his own. Once the
- * breaker cross_tenant is open there are no keys. */
+ * nothing is kept or found (fail closed). The server is the one whose configuration answers: which
+ * one that is a client can't say by its Host, with whatever port. Host is the field as it was sent,
+ * since backends may see it, and so may the path as it was spelt (B18), which stands before the one
+ * that is meant; that is escaped, so that no character of it passes for a '?'. The query is in the
+ * order of its names. mod_cache asks for a key on each server where this module is loaded, so
+ * locations without EdgeCache get one as well: whoever is verified there has a part of the cache of
+ * his own. Once the breaker cross_tenant is open there are no keys.
+ */
 #include "edge.h"
 
 #include "og_mac.h"
@@ -18,6 +20,7 @@
 #include "rest_query.h"
 
 #include <apr_lib.h>
+#include <apr_siphash.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -141,6 +144,10 @@ static const char *path_of(request_rec *r)
 
 static void put_location(words *to, request_rec *r)
 {
+    const edge_server_conf *conf = ap_get_module_config(r->server->module_config, &edge_module);
+
+    put(to, conf->name);
+    put(to, " ");
     put(to, ap_http_scheme(r));
     put(to, "://");
     put(to, host_of(r));
@@ -202,8 +209,42 @@ static apr_status_t ap_cache_generate_key(request_rec *r, apr_pool_t *p, const c
     return APR_SUCCESS;
 }
 
+/* What makes a server another one than its neighbours, and stays over reloads, since entries do. */
+static const char *described(apr_pool_t *p, const server_rec *s)
+{
+    const char *text = apr_psprintf(p, "%s|%d|%s|%u", s->server_hostname, (int)s->port,
+                                    s->defn_name, s->defn_line_number);
+    const server_addr_rec *each;
+
+    for (each = s->addrs; each; each = each->next) {
+        text = apr_psprintf(p, "%s|%s|%d", text, each->virthost, (int)each->host_port);
+    }
+    return text;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    static const unsigned char nothing_to_hide[APR_SIPHASH_KSIZE];
+
+    for (; s; s = s->next) {
+        /* servers without a directive of ours have one in common */
+        edge_server_conf *conf = apr_pmemdup(pconf, ap_get_module_config(s->module_config,
+                                                                         &edge_module),
+                                             sizeof(*conf));
+        const char *text = described(ptemp, s);
+        apr_uint64_t hash = apr_siphash24(text, strlen(text), nothing_to_hide);
+        char *name = apr_palloc(pconf, 2 * sizeof(hash) + 1);
+
+        og_hex(name, (const unsigned char *)&hash, sizeof(hash));
+        conf->name = name;
+        ap_set_module_config(s->module_config, &edge_module, conf);
+    }
+    return OK;
+}
+
 void edge_key_register(apr_pool_t *p)
 {
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     rest_mac_register(p);
     APR_REGISTER_OPTIONAL_FN(ap_cache_generate_key);
 }

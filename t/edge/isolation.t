@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The orgscale authors
+# SPDX-License-Identifier: Apache-2.0
+# An entry is of one server, and of what the origin was asked without anything that is not in the key: by no
+# spelling of a request does one client choose what another is given (B14, B18, B19).
+use strict;
+use warnings FATAL => 'all';
+use FindBin;
+use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/tenant", $FindBin::Bin;
+use Apache::Test ();
+use Edge qw(caller_of);
+use Origin ();
+use Stored qw(ask server settings);
+use Test::More;
+
+my $origin = Origin->new('isolation');
+my $port = $origin->port;
+my $neighbour = My::Server::free_port();
+my $httpd = server('edge_isolation', lines => settings() . <<"CONF");
+Listen 127.0.0.1:$neighbour
+<VirtualHost 127.0.0.1:$neighbour>
+    ServerName     localhost
+    RewriteEngine  on
+    RewriteRule    "^/(?:long|mine)/(\\d+)/(.*)\$" "http://127.0.0.1:\$1/neighbour/\$2" [P]
+</VirtualHost>
+CONF
+
+# Bytes of a request to a port, less its end; the answer.
+sub says {
+    my ($at, $head, $body) = @_;
+    my $res = Http::parse(Http::exchange($at, "$head\r\n\r\n" . ($body // '')));
+    $res->{says} = Edge::status_of($res);
+    return $res;
+}
+
+# Of two servers: each has its own, whatever Host says of the other
+my @of = ([$httpd->port, 'here'], [$neighbour, 'next door']);
+my $n = 0;
+for my $host ('localhost', 'x:' . $httpd->port, "x:$neighbour", 'x:9', '127.0.0.1', "127.0.0.1:$neighbour") {
+    for my $who ([long => ''], [mine => "\r\nAuthorization: " . caller_of(org => 5, user => 1)]) {
+        my ($family, $token) = @$who;
+        my $path = '/vhost' . $n++;
+        $origin->says($path, body => 'here')->says("/neighbour$path", body => 'next door');
+        my $ask = sub { return says($_[0], "GET /$family/$port$path HTTP/1.1\r\nHost: $host\r\nConnection: close$token") };
+        is join(', ', map { $ask->($_->[0])->{body} } @of), 'here, next door', "$family: '$host' is two servers";
+        is join(', ', map { my $res = $ask->($_->[0]); "$res->{says} $res->{body}" } @of), 'hit here, hit next door', 'and each is kept';
+    }
+}
+$httpd->graceful->renewed;
+is says($httpd->port, "GET /long/$port/vhost0 HTTP/1.1\r\nHost: localhost\r\nConnection: close")->{says}, 'hit', 'over a reload as well';
+done_testing;
