@@ -114,6 +114,7 @@ typedef struct edge_request {
     apr_array_header_t *tags;  /* const char *: surrogate keys */
     apr_size_t tag_bytes;
     int untagged;              /* a tag is missing: nobody keeps the answer */
+    int is_write;              /* as the client sent it: a redirect to a page of errors is a GET */
 
     edge_coding coding;        /* that the client likes best of those that can be made */
     int no_identity;           /* it refuses one that is not encoded */

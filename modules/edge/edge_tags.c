@@ -12,6 +12,7 @@
 #include <apr_siphash.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
+#include <http_request.h>
 
 static int is_in(const apr_array_header_t *tags, const char *tag)
 {
@@ -164,13 +165,25 @@ static void move(request_rec *r, void *unused, const char *tag)
                   OGLOGNO(1302) "\"%.80s\" is no tag: nothing is purged by it (EdgePurge)", tag);
 }
 
+static int fixups(request_rec *r)
+{
+    if (!r->main && r->method_number != M_GET && r->method_number != M_OPTIONS) {
+        edge_request_begin(r)->is_write = 1;
+    }
+    return DECLINED;
+}
+
+/* Behind a redirect inside the server the write is one of those before: what is answered is another
+ * resource then, or the page of an error. */
 static int egress(request_rec *r, int trusted)
 {
-    const edge_dir_conf *conf = edge_dir(r);
+    for (; r; r = r->prev) {
+        const edge_request *own = ap_get_module_config(r->request_config, &edge_module);
+        const edge_dir_conf *conf = edge_dir(r);
 
-    if (conf->purges && r->method_number != M_GET && r->method_number != M_OPTIONS
-        && !ap_is_HTTP_CLIENT_ERROR(r->status)) {
-        evaluate(r, conf->purges, move, NULL);
+        if (own && own->is_write && conf->purges && !ap_is_HTTP_CLIENT_ERROR(r->status)) {
+            evaluate(r, conf->purges, move, NULL);
+        }
     }
     return DECLINED;
 }
@@ -178,5 +191,6 @@ static int egress(request_rec *r, int trusted)
 void edge_tags_register(apr_pool_t *p)
 {
     APR_REGISTER_OPTIONAL_FN(edge_tag);
+    ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_REALLY_FIRST);
     APR_OPTIONAL_HOOK(tenant, egress, egress, NULL, NULL, APR_HOOK_FIRST);
 }
