@@ -2,24 +2,57 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* Words for expressions: %{query:propertyId}, a parameter of the query, decoded; %{tenant:org},
  * %{tenant:user}, %{tenant:role} and %{tenant:properties}, of who was verified. Each is "" where
- * there is none, or, for properties, where the caller has them all. A query that can't be read,
- * or that names a parameter twice, has none. */
+ * there is none, or, for properties, where the caller has them all.
+ *
+ * A backend may read a query that ours would refuse, and what it answers has to have its tags: so
+ * only the parameter is read, whatever the others are. One that stands several times is a list of
+ * its values, since nobody knows which of them the backend takes; one that can't be decoded is
+ * something that can't be a tag. */
 #include "edge.h"
 
 #include "rest_query.h"
 
 #include <apr_strings.h>
 
-static const char *of_query(ap_expr_eval_ctx_t *ctx, const void *data, const char *name)
+/* What no tag can have in it */
+#define NO_TAG " "
+
+/* len characters of a query, decoded; NULL: they can't be */
+static const char *decoded(apr_pool_t *p, const char *text, apr_size_t len)
 {
     apr_array_header_t *params;
-    const char *value;
+    const char *wrong = rest_query_parse(p, apr_pstrcat(p, "=", apr_pstrmemdup(p, text, len), NULL),
+                                         &params);
 
-    if (rest_query_parse(ctx->p, ctx->r ? ctx->r->args : NULL, &params)) {
-        return "";
+    return wrong ? NULL : APR_ARRAY_IDX(params, 0, rest_param).value;
+}
+
+/* Whether so many characters say a name, with escapes or without. */
+static int is_called(apr_pool_t *p, const char *text, apr_size_t len, const char *name)
+{
+    const char *said = len >= strlen(name) && len <= 3 * strlen(name) ? decoded(p, text, len)
+                                                                      : NULL;
+
+    return said && !strcmp(said, name);
+}
+
+static const char *of_query(ap_expr_eval_ctx_t *ctx, const void *data, const char *name)
+{
+    const char *at = ctx->r && ctx->r->args ? ctx->r->args : "", *all = NULL;
+
+    for (; *at; at += *at == '&') {
+        apr_size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
+
+        if (is_called(ctx->p, at, name_len, name)) {
+            apr_size_t skip = name_len + (at[name_len] == '=');
+            const char *value = decoded(ctx->p, at + skip, len - skip);
+
+            value = value ? value : NO_TAG;
+            all = all ? apr_pstrcat(ctx->p, all, ",", value, NULL) : value;
+        }
+        at += len;
     }
-    value = rest_query_get(params, name);
-    return value ? value : "";
+    return all ? all : "";
 }
 
 static const char *id_text(apr_pool_t *p, apr_int64_t id)

@@ -60,15 +60,16 @@ void edge_tags_add(request_rec *r, edge_request *own, const char *tag)
 typedef void sink(request_rec *r, void *to, const char *tag);
 
 /* "a:b:12,14" stands for "a:b:12" and "a:b:14"; nothing behind the last ':' for no tag at all. A
- * gap in the list is no tag, and is said to be one. */
+ * gap in the list is no tag, and is said to be one. As many as there are: a write outdates them
+ * all. */
 static void expand(request_rec *r, const char *text, sink *each, void *to)
 {
     const char *colon = strrchr(text, ':');
     const char *last = colon ? colon + 1 : text;
     const char *prefix = apr_pstrmemdup(r->pool, text, (apr_size_t)(last - text));
-    int count = 0, more = *last != '\0';
+    int more = *last != '\0';
 
-    while (more && count++ <= EDGE_TAGS_MAX) {
+    while (more) {
         apr_size_t len = strcspn(last, ",");
 
         each(r, to, len ? apr_pstrcat(r->pool, prefix, apr_pstrmemdup(r->pool, last, len), NULL) : "");
@@ -77,10 +78,10 @@ static void expand(request_rec *r, const char *text, sink *each, void *to)
     }
 }
 
-/* @return 0 when one of the expressions fails */
+/* @return 0 when one of the expressions fails; the others count all the same */
 static int evaluate(request_rec *r, const apr_array_header_t *exprs, sink *each, void *to)
 {
-    int i;
+    int i, done = 1;
 
     for (i = 0; exprs && i < exprs->nelts; i++) {
         const char *wrong = NULL;
@@ -90,11 +91,12 @@ static int evaluate(request_rec *r, const apr_array_header_t *exprs, sink *each,
         if (wrong) {
             ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, OGLOGNO(1301)
                           "an expression for a tag failed: %s (EdgeTag, EdgePurge)", wrong);
-            return 0;
+            done = 0;
+            continue;
         }
         expand(r, text, each, to);
     }
-    return 1;
+    return done;
 }
 
 static void add(request_rec *r, void *own, const char *tag)
