@@ -163,12 +163,20 @@ static void put_location(words *to, request_rec *r)
     }
 }
 
+/* What a body says is in no key, and a backend may look at one whatever the method is. */
+static int has_body(const request_rec *r)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    return apr_table_get(r->headers_in, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+}
+
 void edge_key_make(request_rec *r, edge_request *own)
 {
     char epoch[EDGE_KEY_EPOCH + 1] = "#";
     words text = { .count = 0 };
 
-    if (edge_family_kept(own->family) && !own->untagged && !edge_breaker_is_open()
+    if (edge_family_kept(own->family) && !own->untagged && !has_body(r) && !edge_breaker_is_open()
         && put_partition(&text, r, own->family->shared)) {
         put(&text, " GET ");
         put_location(&text, r);

@@ -10,7 +10,7 @@ package Origin;
 #   $origin->port;  $origin->asked('/list');      # requests that came for it: their heads
 #
 # What it says of a path holds whatever the query is; what it says of '*' is for all paths that it was told nothing
-# of, {NAME} in a body the value of that field of the request, and {path} its path with the query. ETag and Last-Modified make it answer conditions, as
+# of, {NAME} in a body the value of that field of the request, {path} its path with the query, and {body} its body. ETag and Last-Modified make it answer conditions, as
 # a good origin would (a list of tags, compared weakly). HEAD has no body.
 
 use strict;
@@ -81,7 +81,17 @@ sub serve {
             $field{ lc $1 } = $2 if $line =~ /^([^:\s]+):\s*(.*?)\r?\n$/;
         }
         my ($method, $path) = $head =~ m{^(\S+) (/[^\s?]*)} or return;
-        read $peer, my $body, $field{'content-length'} if $field{'content-length'};
+        if ($field{'content-length'}) {
+            read $peer, $field{body}, $field{'content-length'};
+        }
+        elsif (($field{'transfer-encoding'} // '') eq 'chunked') {
+            while ((my $line = <$peer> // '0') =~ /^([0-9a-f]+)/i) {
+                my $len = hex $1;
+                read $peer, my $chunk, $len + 2;
+                last if !$len;
+                $field{body} .= substr $chunk, 0, $len;
+            }
+        }
         my $file = $self->file_of($path);
         open my $log, '>>', "$file.log" or return;
         syswrite $log, "$head\n--\n" =~ s/\r\n/\n/gr =~ s/\n\n--/\n--/r;
