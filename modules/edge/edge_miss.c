@@ -9,6 +9,7 @@
 #include "edge.h"
 
 #include "edge_validator.h"
+#include "rest_fields.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
@@ -23,13 +24,32 @@ static const char *const unkeyed[] = {
     "X-Method-Override", NULL
 };
 
-static void ask_for_all(request_rec *r, edge_request *own)
+static int is_unkeyed(const char *name)
 {
     int i;
 
     for (i = 0; unkeyed[i]; i++) {
-        apr_table_unset(r->headers_in, unkeyed[i]);
+        if (rest_fields_same(name, unkeyed[i])) {
+            return 1;
+        }
     }
+    return 0;
+}
+
+/* For a walk over a copy of the fields. */
+static int drop(void *request, const char *name, const char *unused)
+{
+    request_rec *r = request;
+
+    if (is_unkeyed(name)) {
+        apr_table_unset(r->headers_in, name);
+    }
+    return 1;
+}
+
+static void ask_for_all(request_rec *r, edge_request *own)
+{
+    apr_table_do(drop, r, apr_table_copy(r->pool, r->headers_in), NULL);
     own->is_bare = 1;
     own->range = apr_table_get(r->headers_in, "Range");
     own->if_range = apr_table_get(r->headers_in, "If-Range");

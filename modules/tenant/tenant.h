@@ -133,10 +133,6 @@ extern const char *const tenant_edge_headers[];
 int tenant_trusted(const request_rec *r);
 void tenant_edge_register(apr_pool_t *p);
 
-/* tenant_ingress.c */
-/** Whether two header names are one to a CGI or an application server. */
-int tenant_same_name(const char *name, const char *ours);
-
 /* tenant_forward.c: its directive, and whether some TenantForward gives this name */
 void tenant_forward_begin(apr_pool_t *pconf);
 const char *tenant_forward_set(cmd_parms *cmd, void *conf, const char *word, const char *name);

@@ -5,6 +5,8 @@
  * ours and in every spelling (tenant_ingress.c), so that a backend can believe what it gets. */
 #include "tenant.h"
 
+#include "rest_fields.h"
+
 #include <apr_strings.h>
 #include <http_request.h>
 
@@ -21,7 +23,7 @@ int tenant_forwards(const char *name)
     int i;
 
     for (i = 0; i < names->nelts; i++) {
-        if (tenant_same_name(name, APR_ARRAY_IDX(names, i, const char *))) {
+        if (rest_fields_same(name, APR_ARRAY_IDX(names, i, const char *))) {
             return 1;
         }
     }
@@ -38,7 +40,7 @@ static int is_needed(const char *name)
     int i;
 
     for (i = 0; needed[i]; i++) {
-        if (tenant_same_name(name, needed[i])) {
+        if (rest_fields_same(name, needed[i])) {
             return 1;
         }
     }

@@ -4,25 +4,14 @@
  * the request gets its id. */
 #include "tenant.h"
 
-#include <apr_lib.h>
+#include "rest_fields.h"
+
 #include <apr_strings.h>
 #include <http_protocol.h>
 
 #define REQUEST_ID "X-Request-Id"
 #define REQUEST_ID_MAX 64
 #define EARLY_DATA "Early-Data"
-
-/* Whether two header names are one to a CGI or an application server: case, and every character
- * that an environment variable can't have, are the same there (HTTP_X_ORG_KEY). */
-int tenant_same_name(const char *name, const char *ours)
-{
-    for (; *name && *ours; name++, ours++) {
-        if (apr_isalnum(*name) ? apr_tolower(*name) != apr_tolower(*ours) : apr_isalnum(*ours)) {
-            return 0;
-        }
-    }
-    return !*name && !*ours;
-}
 
 /* Names that no client may send; what modules of ours set for each other. All begin with a letter,
  * so that most names are told apart by their first one. */
@@ -32,12 +21,12 @@ static int forged(const char *name)
 
     for (i = 0; tenant_edge_headers[i]; i++) {
         if (apr_tolower(*name) == apr_tolower(*tenant_edge_headers[i])
-            && tenant_same_name(name, tenant_edge_headers[i])) {
+            && rest_fields_same(name, tenant_edge_headers[i])) {
             return 1;
         }
     }
-    return tenant_same_name(name, "X-Org-Id") || tenant_same_name(name, REQUEST_ID)
-           || tenant_same_name(name, EARLY_DATA) || tenant_forwards(name);
+    return rest_fields_same(name, "X-Org-Id") || rest_fields_same(name, REQUEST_ID)
+           || rest_fields_same(name, EARLY_DATA) || tenant_forwards(name);
 }
 
 static void drop_forged(request_rec *r)
@@ -68,8 +57,8 @@ static void keep_ours_end_to_end(request_rec *r)
     int dropped = 0;
 
     while (list && (word = ap_get_list_item(r->pool, &list))) {
-        if (forged(word) || tenant_same_name(word, "Authorization")
-            || tenant_same_name(word, "Idempotency-Key")) {
+        if (forged(word) || rest_fields_same(word, "Authorization")
+            || rest_fields_same(word, "Idempotency-Key")) {
             dropped = 1;
         }
         else {
