@@ -24,10 +24,14 @@ static const char *const unkeyed[] = {
     "X-Method-Override", NULL
 };
 
-static int is_unkeyed(const char *name)
+/* What is for anybody is asked for as by nobody: of who asks it has nothing in its key. */
+static int is_unkeyed(const edge_request *own, const char *name)
 {
     int i;
 
+    if (own->family->shared == EDGE_SHARED_PUBLIC && rest_fields_same(name, "Authorization")) {
+        return 1;
+    }
     for (i = 0; unkeyed[i]; i++) {
         if (rest_fields_same(name, unkeyed[i])) {
             return 1;
@@ -41,7 +45,7 @@ static int drop(void *request, const char *name, const char *unused)
 {
     request_rec *r = request;
 
-    if (is_unkeyed(name)) {
+    if (is_unkeyed(edge_request_of(r), name)) {
         apr_table_unset(r->headers_in, name);
     }
     return 1;

@@ -71,4 +71,11 @@ for my $field (qw(X-Forwarded-Host X_Forwarded_Host x_forwarded-HOST X.Original.
     my ($head) = $origin->asked($path);
     unlike $head, qr/evil/, "$field is kept from the origin";
 }
+
+# what is for anybody is asked for as by nobody
+my $whom = '/whom';
+$origin->says($whom, body => 'for {authorization}');
+is ask("GET /long/$port$whom", Authorization => 'Bearer secret')->{body}, 'for ', 'a public answer is made for nobody';
+is ask("GET /long/$port$whom")->{body}, 'for ', 'and so it is what strangers get';
+like ask("GET /mine/$port$whom", by => [5, 1])->{body}, qr/^for Bearer /, 'one\'s own is made for oneself';
 done_testing;
