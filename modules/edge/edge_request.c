@@ -121,12 +121,44 @@ static void drop_wishes(request_rec *r)
     apr_table_unset(r->headers_in, "Pragma");
 }
 
+/* What Connection says of the connection, and what the request can't be without */
+static int is_of_connection(const char *name)
+{
+    static const char *const names[] = { "close", "keep-alive", "upgrade", "te", "trailer", "host",
+                                         "content-length", "transfer-encoding", NULL };
+    int i;
+
+    for (i = 0; names[i]; i++) {
+        if (!strcmp(name, names[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Fields that Connection names end here (RFC 9110 7.6.1). mod_proxy takes them out when it asks, and
+ * the entry would be that of a request that has them: what Vary compares is what the origin sees. */
+static void drop_named(request_rec *r)
+{
+    const char *list = apr_table_get(r->headers_in, "Connection");
+    char *name;
+
+    while (list && (name = ap_get_list_item(r->pool, &list))) {
+        if (!is_of_connection(name)) {
+            apr_table_unset(r->headers_in, name);
+        }
+    }
+}
+
 static void make(request_rec *r, const edge_dir_conf *conf)
 {
     edge_request *own = edge_request_begin(r);
 
     own->conf = conf;
     own->family = edge_family_of(conf);
+    if (own->family) {
+        drop_named(r);
+    }
     if (edge_validates(conf)) {
         hold_back(r, own);
     }

@@ -78,4 +78,14 @@ $origin->says($whom, body => 'for {authorization}');
 is ask("GET /long/$port$whom", Authorization => 'Bearer secret')->{body}, 'for ', 'a public answer is made for nobody';
 is ask("GET /long/$port$whom")->{body}, 'for ', 'and so it is what strangers get';
 like ask("GET /mine/$port$whom", by => [5, 1])->{body}, qr/^for Bearer /, 'one\'s own is made for oneself';
+
+# what Connection names ends here: the origin does not see it, and neither does who compares by Vary
+for my $connection ('close, Accept-Language', 'accept-language, close', "Accept-Language\r\nConnection: close") {
+    my $path = '/named' . $n++;
+    $origin->says($path, body => 'in {accept-language}', Vary => 'Accept-Language');
+    is says($httpd->port, "GET /long/$port$path HTTP/1.1\r\nHost: localhost\r\nAccept-Language: de\r\nConnection: $connection")->{body}, 'in ', 'one who names it has none';
+    is ask("GET /long/$port$path", 'Accept-Language' => 'de')->{body}, 'in de', 'and is another than who has it';
+}
+is says($httpd->port, "GET /mine/$port/whom HTTP/1.1\r\nHost: localhost\r\nConnection: close, Authorization\r\nAuthorization: " . caller_of(org => 5, user => 2))->{body} =~ s/ \w{9}.*//r,
+    'for Bearer', 'but who asks is what can not be named away';
 done_testing;
