@@ -123,7 +123,6 @@ typedef struct edge_request {
     int is_held;
     const char *none_match, *modified_since, *match, *unmodified_since, *range, *if_range;
     int is_head;               /* fetched as GET */
-    int is_bare;               /* the origin was asked without what is not in the key */
     const char *kept;          /* the tag of what mod_cache keeps and is too old; NULL: none */
 
     const char *refusal;       /* the origin's own Cache-Control, where that keeps others from it */
@@ -175,8 +174,8 @@ void edge_expr_register(apr_pool_t *p);
 
 /* edge_miss.c: what the origin is asked when the cache has no answer */
 
-/* Out of Vary with what the origin was asked without. */
-void edge_miss_answered(request_rec *r, const edge_request *own);
+/* Whether a field of a request that has a key is kept from the origin. */
+int edge_miss_drops(const edge_request *own, const char *name);
 void edge_miss_register(apr_pool_t *p);
 
 /* edge_etag.c, edge_compress.c, edge_conditions.c: the filters */

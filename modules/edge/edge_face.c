@@ -67,7 +67,6 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
             stored = own->family->stored;
         }
         edge_header_say(r, "Cache-Control", alike(r, own, stored ? stored : "no-store"));
-        edge_miss_answered(r, own);
         edge_header_drop(r, "Expires");
         edge_header_drop(r, "Pragma");
     }

@@ -25,7 +25,7 @@ static const char *const unkeyed[] = {
 };
 
 /* What is for anybody is asked for as by nobody: of who asks it has nothing in its key. */
-static int is_unkeyed(const edge_request *own, const char *name)
+int edge_miss_drops(const edge_request *own, const char *name)
 {
     int i;
 
@@ -45,7 +45,7 @@ static int drop(void *request, const char *name, const char *unused)
 {
     request_rec *r = request;
 
-    if (is_unkeyed(edge_request_of(r), name)) {
+    if (edge_miss_drops(edge_request_of(r), name)) {
         apr_table_unset(r->headers_in, name);
     }
     return 1;
@@ -54,22 +54,10 @@ static int drop(void *request, const char *name, const char *unused)
 static void ask_for_all(request_rec *r, edge_request *own)
 {
     apr_table_do(drop, r, apr_table_copy(r->pool, r->headers_in), NULL);
-    own->is_bare = 1;
     own->range = apr_table_get(r->headers_in, "Range");
     own->if_range = apr_table_get(r->headers_in, "If-Range");
     apr_table_unset(r->headers_in, "Range");
     apr_table_unset(r->headers_in, "If-Range");
-}
-
-/* What nobody's request had can't have chosen the answer: it is the same for whoever sends some. Kept
- * with it, the answer would be found by those alone who send none. */
-void edge_miss_answered(request_rec *r, const edge_request *own)
-{
-    int i;
-
-    for (i = 0; own->is_bare && edge_header(r, "Vary") && unkeyed[i]; i++) {
-        edge_header_less(r, "Vary", unkeyed[i]);
-    }
 }
 
 /* What HEAD is answered with is what GET would be, tag and length included, so it is made alike

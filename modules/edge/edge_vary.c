@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* Two levels, as Vary needs them: under the key of the URL stands what the answer depends on, names
  * of fields in small letters, in order, each with its NUL; under a key of their values stands the
- * answer. A field that is absent is another thing than one that is empty. */
+ * answer. A field that is absent is another thing than one that is empty. One that the origin does
+ * not get is absent, whatever the client sent: it is taken out between the look and the answer. */
 #include "edge.h"
 
 #include "edge_storage.h"
@@ -72,10 +73,25 @@ int edge_vary_names(request_rec *r, struct iovec *names)
     return len > 0;
 }
 
+/* The value that the origin sees: mod_proxy tells it the client's address. Where compression is ours
+ * the coding is in the key itself. */
+static const char *value_of(const request_rec *r, const edge_request *own, const char *name)
+{
+    if (!strcmp(name, "x-forwarded-for")) {
+        return r->useragent_ip;
+    }
+    if (edge_miss_drops(own, name)
+        || (own->conf->compress == 1 && !strcmp(name, "accept-encoding"))) {
+        return NULL;
+    }
+    return apr_table_getm(r->pool, r->headers_in, name);
+}
+
 int edge_vary_key(const request_rec *r, const unsigned char first[EDGE_STORE_KEY],
                   const char *names, apr_size_t len, unsigned char key[EDGE_STORE_KEY])
 {
     unsigned char bytes[EDGE_STORE_KEY + BYTES_MAX + VALUES_MAX];
+    const edge_request *own = edge_request_of(r);
     const char *name = names, *end = names + len;
     apr_size_t used = EDGE_STORE_KEY;
 
@@ -84,7 +100,7 @@ int edge_vary_key(const request_rec *r, const unsigned char first[EDGE_STORE_KEY
     }
     memcpy(bytes, first, EDGE_STORE_KEY);
     for (; name < end; name += strlen(name) + 1) {
-        const char *value = apr_table_getm(r->pool, r->headers_in, name);
+        const char *value = value_of(r, own, name);
         apr_size_t size = strlen(name) + 1, value_size = value ? strlen(value) + 1 : 0;
 
         if (size + value_size + 1 > sizeof(bytes) - used) {

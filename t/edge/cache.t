@@ -140,6 +140,10 @@ for my $coding (qw(br gzip identity)) {
 }
 is status_of(ask("GET /ledger/$port$path", @by, 'Accept-Encoding' => 'gzip;q=0.9, deflate, br;q=1.0')), 'hit', 'by what is chosen, not by how it is said';
 
+# what its origin encoded is kept by the coding that was chosen, too
+$path = fresh('Content-Encoding' => 'gzip', Vary => 'Accept-Encoding');
+is status_of(ask("GET /ledger/$port$path", @by, 'Accept-Encoding' => 'gzip')), $_, "encoded by its origin: $_" for 'fwd=uri-miss; stored', 'hit';
+
 # mod_cache without a word of ours: who is verified has entries of his own
 my %stock;
 for my $who (@who, @who) {

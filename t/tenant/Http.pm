@@ -22,10 +22,10 @@ sub port_of {
     return $port;
 }
 
-# These bytes to a port: all bytes that come back until the server closes.
+# These bytes to a port, from an address of loopback: all bytes that come back until the server closes.
 sub exchange {
-    my ($port, $bytes) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 20)
+    my ($port, $bytes, $from) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, LocalAddr => $from // '127.0.0.1', Timeout => 20)
         or die "connect to $port: $!";
     local $SIG{ALRM} = sub { die "no answer from $port to: $bytes" };
     alarm 20;
