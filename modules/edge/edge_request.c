@@ -192,6 +192,18 @@ static int is_on(const edge_dir_conf *conf)
     return edge_family_of(conf) || edge_validates(conf) || conf->compress == 1;
 }
 
+/* Whether this is the page of an error, which is the answer to the request that it is of: from the
+ * cache it would come as a good one. */
+static int is_of_error(const request_rec *r)
+{
+    for (r = r->prev; r; r = r->prev) {
+        if (ap_is_HTTP_ERROR(r->status)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int fixups(request_rec *r)
 {
     const edge_dir_conf *conf = edge_dir(r);
@@ -208,9 +220,11 @@ static int fixups(request_rec *r)
     }
     if (before) {
         before->key = NULL; /* that of another URL */
-        if (ap_is_HTTP_ERROR(r->prev->status)) {
-            return DECLINED; /* the page of an error is the answer to the request that it is of */
-        }
+    }
+    if (is_of_error(r)) {
+        return DECLINED;
+    }
+    if (before) {
         edge_release(r, before);
     }
     if (before || is_on(conf)) {

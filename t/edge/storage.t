@@ -24,7 +24,7 @@ sub bytes { my $n = shift; my $seed = $n; return join '', map { $seed = ($seed *
 
 my $wait = 3;
 my $lines = "EdgeCacheSize 1M\nEdgeCacheMaxEntry 64K\nEdgeCollapseWait $wait\n";
-my $httpd = server('edge_storage', lines => settings($lines));
+my $httpd = server('edge_storage', lines => settings($lines) . "ErrorDocument 404 /long/$port/sorry\n");
 
 # bytes, whatever the length, and whether it is told before or not
 for my $length (0, 1, 1023, 1024, 1025, 8000, 8001, 65536) {
@@ -66,6 +66,13 @@ for my $case (['a 404', status => 404], ['a 500', status => 500], ['a 206', stat
 my $path = fresh(status => 203);
 ask("GET /long/$port$path") for 1, 2;
 is asked($path), 1, 'a 203 is';
+
+# an answer that is kept is none to a request that failed, though its page is that of the error
+$origin->says('/sorry', body => 'sorry', ETag => '"sorry"');
+ask("GET /long/$port/sorry");
+my $missing = ask('GET /missing');
+is "$missing->{says} $missing->{body}", 'nothing sorry', 'the page of an error is not from the cache';
+is $missing->{header}{'cache-control'}, 'no-store', 'nor into any';
 
 # Vary: an entry for each value; absent, empty and another order of names are what they are
 $path = fresh(body => 'a', Vary => 'Accept-Language, X-Kind');
