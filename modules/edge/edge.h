@@ -124,6 +124,7 @@ typedef struct edge_request {
     const char *none_match, *modified_since, *match, *unmodified_since, *range, *if_range;
     int is_head;               /* fetched as GET */
     const char *kept;          /* the tag of what mod_cache keeps and is too old; NULL: none */
+    int is_vague;              /* … whose Last-Modified does not tell it from what came after it */
 
     const char *refusal;       /* the origin's own Cache-Control, where that keeps others from it */
     int was_stale;             /* something was kept, but too old or purged */

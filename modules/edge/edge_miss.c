@@ -81,12 +81,16 @@ static void ask_for_news(request_rec *r, edge_request *own)
     }
 }
 
-/* mod_cache asks by the tag and the date of what it keeps and is too old. EDGE_ETAG compares the
+/* mod_cache asks by the tag and the date of what it keeps and is too old. A date has seconds: what
+ * was written twice within one, and read in between, would pass for good. EDGE_ETAG compares the
  * tag; a backend may be asked, too, by what it knows. A handler of ours that returned a 304 would
  * lose mod_cache's filter with all others, and the client get it who asked for no such thing. */
 static void ask_again(request_rec *r, edge_request *own)
 {
     own->kept = apr_table_get(r->headers_in, "If-None-Match");
+    if (own->is_vague) {
+        apr_table_unset(r->headers_in, "If-Modified-Since");
+    }
     if (own->kept && r->proxyreq == PROXYREQ_REVERSE && !edge_validator_is_ours(own->kept)) {
         apr_table_setn(r->headers_in, "If-None-Match",
                        edge_validator_bases(r->pool, own->kept));

@@ -19,6 +19,7 @@
 #include "og_clock.h"
 
 #include <ap_provider.h>
+#include <apr_date.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <mod_cache.h>
@@ -258,8 +259,19 @@ static void describe(const request_rec *r, const response *found, const edge_hea
     info->control.must_revalidate = is == OUTDATED;
 }
 
-static int give(cache_handle_t *h, request_rec *r, const edge_request *own, response *found,
-                state is)
+/* Whether what the origin changed since it was asked for this has another Last-Modified, which has
+ * seconds (RFC 9110 8.8.2.2): by the origin's clock that was a second later at least. */
+static int is_dated(const edge_head *head, const apr_table_t *fields)
+{
+    const char *text = apr_table_get(fields, "Last-Modified");
+    apr_time_t modified = text ? apr_date_parse_http(text) : APR_DATE_BAD;
+
+    return modified != APR_DATE_BAD
+           && head->date - (head->response_time - head->request_time)
+                  >= modified + apr_time_from_sec(1);
+}
+
+static int give(cache_handle_t *h, request_rec *r, edge_request *own, response *found, state is)
 {
     edge_head head;
     const edge_pair *fields = edge_head_unpack(r->pool, found->bytes, found->entry.head_len,
@@ -276,6 +288,7 @@ static int give(cache_handle_t *h, request_rec *r, const edge_request *own, resp
     h->cache_obj->key = own->key;
     h->cache_obj->vobj = found;
     describe(r, found, &head, is, &h->cache_obj->info);
+    own->is_vague = !is_dated(&head, h->resp_hdrs);
     return OK;
 }
 

@@ -126,6 +126,17 @@ for my $family (qw(long brief failing)) {
     $origin->says($path, body => 'second', ETag => '"v2"');
 }
 
+# asked by its date where it has no tag: unless it was written twice within that second, and read in between
+my $date = 'Thu, 01 Oct 2026 10:00:00 GMT';
+for my $case (['the same second', $date, 'second'], ['a minute later', 'Thu, 01 Oct 2026 10:01:00 GMT', 'first']) {
+    my ($what, $said, $expected) = @$case;
+    $path = fresh(body => 'first', 'Last-Modified' => $date, Date => $said);
+    ask("GET /long/$port$path?id=5");
+    $origin->says($path, body => 'second', 'Last-Modified' => $date, Date => $said);
+    purge();
+    is ask("GET /long/$port$path?id=5")->{body}, $expected, "said to be of $what";
+}
+
 # too old: one asks, the others get it
 $path = fresh(body => 'old', ETag => '"1"');
 ask("GET /brief/$port$path");
