@@ -111,9 +111,15 @@ static apr_status_t coded(ap_filter_t *f, apr_bucket_brigade *bb)
 
 static void put_in(ap_filter_t *f, edge_coding coding)
 {
+    /* of other bytes; mod_brotli and mod_deflate see to Content-MD5 themselves */
+    static const char *const digests[] = { "Digest", "Content-Digest", "Repr-Digest", NULL };
     request_rec *r = f->r;
     const char *tag = edge_header(r, "ETag");
+    int i;
 
+    for (i = 0; digests[i]; i++) {
+        edge_header_drop(r, digests[i]);
+    }
     apr_table_setn(r->headers_in, "Accept-Encoding", edge_coding_name(coding));
     ap_add_output_filter(codecs[coding], NULL, r, f->c);
     ap_add_output_filter_handle(coded_filter,

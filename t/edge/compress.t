@@ -62,6 +62,13 @@ is coding_of(made(body => 'x' x 3000, status => $_), 'br'), 'none', "$_ is left 
 my $ranged = ask("GET /plain/$port" . made(body => 'x' x 3000), @by, 'Accept-Encoding' => 'br', Range => 'bytes=0-1999');
 is $ranged->{header}{'content-encoding'} // 'none', 'none', 'a range is of what is not encoded';
 
+# what the origin says of its bytes is not said of others
+$path = made(body => 'x' x 3000, map { $_ => "sha-256=:$_:" } qw(Digest Content-Digest Repr-Digest));
+for my $case (['br', 0], ['identity', 3]) {
+    my ($coding, $n) = @$case;
+    is scalar(grep { /digest/ } keys %{ ask("GET /plain/$port$path", @by, 'Accept-Encoding' => $coding)->{header} }), $n, "$coding: $n digests";
+}
+
 # compressors that somebody configured himself are decided for as well
 $path = made(body => 'x' x 3000);
 for my $case (['br;q=0.1, gzip', 'gzip'], ['br', 'br'], ['gzip', 'gzip']) {
