@@ -225,6 +225,9 @@ const char *edge_status_text(request_rec *r, const edge_request *own);
 /* edge_header.c: fields of a response, wherever a module put them */
 
 const char *edge_header(const request_rec *r, const char *name);
+
+/* A list, of whose lines edge_header() gives one. */
+const char *edge_header_list(const request_rec *r, const char *name);
 void edge_header_drop(request_rec *r, const char *name);
 void edge_header_say(request_rec *r, const char *name, const char *value);
 

@@ -79,7 +79,7 @@ static apr_int64_t least(const edge_request *own)
 /* Whether the response may be compressed at all, whatever its length. */
 static int is_open(request_rec *r, const edge_request *own)
 {
-    const char *control = edge_header(r, "Cache-Control");
+    const char *control = edge_header_list(r, "Cache-Control");
 
     return own->conf->compress == 1 && own->coding != EDGE_IDENTITY
            && (r->status == HTTP_OK || r->status == HTTP_NON_AUTHORITATIVE)

@@ -20,7 +20,7 @@ static ap_filter_rec_t *filter;
 /* What the origin itself says of keeping it, when that is less than the family would. */
 static const char *origins_refusal(request_rec *r)
 {
-    const char *control = edge_header(r, "Cache-Control");
+    const char *control = edge_header_list(r, "Cache-Control");
 
     if (control && ap_find_token(r->pool, control, "no-store")) {
         return "no-store";
@@ -43,7 +43,7 @@ static int is_good(const request_rec *r)
  * mostly ours as well. */
 static const char *alike(request_rec *r, const edge_request *own, const char *line)
 {
-    const char *before = edge_header(r, "Cache-Control"), *stored = own->family->stored;
+    const char *before = edge_header_list(r, "Cache-Control"), *stored = own->family->stored;
 
     return before && !(stored && !strcmp(before, stored))
                    && ap_find_token(r->pool, before, "no-transform")

@@ -46,7 +46,7 @@ static int is_json(const char *type)
 
 static int is_open(request_rec *r)
 {
-    const char *control = edge_header(r, "Cache-Control");
+    const char *control = edge_header_list(r, "Cache-Control");
 
     return r->status == HTTP_OK && is_json(r->content_type) && !r->content_encoding
            && !edge_header(r, "Content-Encoding") && !edge_header(r, "Content-Range")

@@ -47,7 +47,7 @@ static int gather(void *to, const char *name, const char *value)
     return 1;
 }
 
-static const char *list_of(const request_rec *r, const char *name)
+const char *edge_header_list(const request_rec *r, const char *name)
 {
     gathered all = { r->pool, NULL };
 
@@ -67,7 +67,7 @@ void edge_header_add(request_rec *r, const char *name, const char *member)
     if (!strcmp(value, member)) {
         return; /* without a look at what else there may be */
     }
-    list = list_of(r, name);
+    list = edge_header_list(r, name);
     if (!ap_find_list_item(r->pool, list, member) && !ap_find_list_item(r->pool, list, "*")) {
         edge_header_say(r, name, apr_pstrcat(r->pool, list, ", ", member, NULL));
     }
@@ -75,7 +75,7 @@ void edge_header_add(request_rec *r, const char *name, const char *member)
 
 void edge_header_less(request_rec *r, const char *name, const char *member)
 {
-    const char *list = list_of(r, name), *kept = NULL;
+    const char *list = edge_header_list(r, name), *kept = NULL;
 
     if (!list || !ap_find_list_item(r->pool, list, member)) {
         return;

@@ -89,6 +89,19 @@ for my $case (['no-store', 'no-store'], ['private', 'private, no-cache'], ['priv
     is faces(ask("GET /ledger/$port$path", @by)), $face, 'the second time as well';
     is scalar($origin->asked($path)), $face =~ /no-(?:store|cache)/ ? 2 : 1, 'and the cache did';
 }
+# a list may come in several lines (RFC 9110 5.3)
+for my $case ([['max-age=9', 'private'], 'private, no-cache'], [['max-age=9', 'x=1', 'no-store'], 'no-store'],
+    [['max-age=9', 'no-transform'], 'private, max-age=60, no-transform']) {
+    my ($said, $face) = @$case;
+    my $path = '/cc2' . "@$said" =~ s/\W/_/gr;
+    $origin->says($path, 'Cache-Control' => $said, body => 'x' x 2000);
+    for (1, 2) {
+        $res = ask("GET /ledger/$port$path", @by, 'Accept-Encoding' => 'br');
+        is faces($res), $face, "@$said in lines of their own: heeded";
+    }
+    is $res->{header}{'content-encoding'}, $face =~ /no-transform/ ? undef : 'br', 'and by the compressor';
+    is scalar($origin->asked($path)), $face =~ /no-(?:store|cache)/ ? 2 : 1, 'and the cache';
+}
 $origin->says('/cookie', 'Set-Cookie' => 'a=b', body => 'x');
 is faces(at_edge("GET /ledger/$port/cookie", @by)), 'private, no-cache', 'what sets a cookie is for whom it is set';
 

@@ -51,6 +51,7 @@ my %answers = (
     '/gzip'      => { body => $zipped, 'Content-Encoding' => 'gzip', %bytes },
     '/coded'     => { body => $list, 'Content-Encoding' => 'exi', %bytes },
     '/kept'      => { body => $list, 'Cache-Control' => 'max-age=5, no-transform', %bytes },
+    '/kept-too'  => { body => $list, 'Cache-Control' => ['max-age=5', 'no-transform'], %bytes },
     '/own'       => { body => '{"status":1}', 'X-Fields-Returned' => 'status', 'X-Fields-Available' => 'status,more' },
     '/large'     => { body => $large, %bytes },
     '/large-chunked' => { body => $large, chunked => 1 },
@@ -194,7 +195,7 @@ is $res->{status}, 200, '32 names are not too many';
 
 # what can't be pruned passes as it is
 my $mark = log_mark();
-my @untouched = (qw(/text /json-seq /gzip /coded /kept /own /large /large-chunked /created), map { "/bad/" . s/ /-/gr } sort keys %bad);
+my @untouched = (qw(/text /json-seq /gzip /coded /kept /kept-too /own /large /large-chunked /created), map { "/bad/" . s/ /-/gr } sort keys %bad);
 for my $h2 (0, has_h2() ? 1 : ()) {
     for my $path (@untouched) {
         my $answer = $answers{$path};
