@@ -51,13 +51,22 @@ static int drop(void *request, const char *name, const char *unused)
     return 1;
 }
 
-static void ask_for_all(request_rec *r, edge_request *own)
+/* A part is cut out here, when all of it is there. */
+static void hold_range(request_rec *r, edge_request *own)
 {
-    apr_table_do(drop, r, apr_table_copy(r->pool, r->headers_in), NULL);
+    if (own->range) {
+        return;
+    }
     own->range = apr_table_get(r->headers_in, "Range");
     own->if_range = apr_table_get(r->headers_in, "If-Range");
     apr_table_unset(r->headers_in, "Range");
     apr_table_unset(r->headers_in, "If-Range");
+}
+
+static void ask_for_all(request_rec *r, edge_request *own)
+{
+    apr_table_do(drop, r, apr_table_copy(r->pool, r->headers_in), NULL);
+    hold_range(r, own);
 }
 
 /* What HEAD is answered with is what GET would be, tag and length included, so it is made alike
@@ -138,6 +147,9 @@ static int handler(request_rec *r)
     if (r->proxyreq == PROXYREQ_REVERSE) {
         if (own->conf->compress == 1) {
             apr_table_unset(r->headers_in, "Accept-Encoding");
+        }
+        if (own->is_held && (own->match || own->unmodified_since)) {
+            hold_range(r, own); /* of a version that is known here alone */
         }
         if (own->is_held && !is_saved) {
             ask_for_news(r, own);

@@ -162,6 +162,20 @@ for my $prefix (qw(plain ledger)) {
     }
 }
 
+# what has to be there comes before a part of it, which an origin that is not told of the condition would cut all the same
+for my $prefix (qw(plain ledger)) {
+    my @part = (Range => 'bytes=0-0');
+    $origin->says("/parts/$prefix", body => 'new', ETag => '"p2"', 'Last-Modified' => $date);
+    for my $case (['If-Match', '"p2"', 206], ['If-Match', '"p1"', 412], ['If-Unmodified-Since', $date, 206],
+        ['If-Unmodified-Since', 'Wed, 30 Sep 2026 10:00:00 GMT', 412]) {
+        my ($name, $value, $status) = @$case;
+        is get("/$prefix/$port/parts/$prefix", @part, $name => $value)->{status}, $status, "$prefix: a part with $name $value";
+    }
+    unlike join('', $origin->asked("/parts/$prefix")), qr/^Range:/m, 'is cut here';
+}
+get("/plain/$port/parts/plain", Range => 'bytes=0-0');
+like join('', $origin->asked('/parts/plain')), qr/^Range:/m, 'one without a condition by who has it';
+
 # another organisation's tag means nothing but equal content
 my $tag = get("/ledger/$port/bare")->{header}{etag};
 $origin->says('/bare', body => '{"of":22}');
