@@ -2,10 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What the origin is asked when the cache has no answer.
  *
- * Where the answer will be kept for others, the origin sees nothing that is not in the key (B19):
- * what clients may say of hosts, methods and paths, and their cookies, are left out, and it is
- * asked for all of the thing, not for a range of it. A backend gets no Accept-Encoding where
- * compression is ours, and, where nothing is kept, the client's tags as they are known to it. */
+ * Where the answer will be kept for others, here or by the edge that asks, the origin sees nothing
+ * that is not in the key (B19): what clients may say of hosts, methods and paths, and their cookies,
+ * are left out; and where it is kept here, it is asked for all of the thing, not for a range of it.
+ * A backend gets no Accept-Encoding where compression is ours, and, where nothing is kept here, the
+ * client's tags as they are known to it. */
 #include "edge.h"
 
 #include "edge_validator.h"
@@ -17,12 +18,22 @@
 
 /* Nothing of our own identity headers is here: mod_tenant has seen to those. */
 static const char *const unkeyed[] = {
-    "Cookie",          "Forwarded",         "X-Forwarded-For",  "X-Forwarded-Host",
-    "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Scheme",
-    "X-Forwarded-Server", "X-Host",          "X-Original-Host",  "X-Original-URL",
-    "X-Real-IP",       "X-Rewrite-URL",     "X-HTTP-Method",    "X-HTTP-Method-Override",
-    "X-Method-Override", NULL
+    "Cookie",           "Forwarded",            "Front-End-Https",   "X-Forwarded",
+    "X-Host",           "X-HTTP-Host-Override", "X-HTTP-Method",     "X-HTTP-Method-Override",
+    "X-HTTP-Path-Override", "X-Method-Override", "X-Original-Host",  "X-Original-Method",
+    "X-Original-URI",   "X-Original-URL",       "X-Real-IP",         "X-Rewrite-URL",
+    "X-Scheme",         "X-Script-Name",        "X-Url-Scheme",      NULL
 };
+
+/* X-Forwarded-… */
+static int is_forwarded(const char *name)
+{
+    static const char prefix[] = "X-Forwarded-";
+    char head[sizeof(prefix)];
+
+    apr_cpystrn(head, name, sizeof(head));
+    return rest_fields_same(head, prefix);
+}
 
 /* What is for anybody is asked for as by nobody: of who asks it has nothing in its key. */
 int edge_miss_drops(const edge_request *own, const char *name)
@@ -37,7 +48,7 @@ int edge_miss_drops(const edge_request *own, const char *name)
             return 1;
         }
     }
-    return 0;
+    return is_forwarded(name);
 }
 
 /* For a walk over a copy of the fields. */
@@ -51,6 +62,12 @@ static int drop(void *request, const char *name, const char *unused)
     return 1;
 }
 
+/* Whether the answer is for others, too: those who ask mod_cache, or the edge that asks. */
+static int is_for_others(const request_rec *r, const edge_request *own, int is_saved)
+{
+    return own->key && (is_saved || (own->family->cdn && edge_trusted(r)));
+}
+
 /* A part is cut out here, when all of it is there. */
 static void hold_range(request_rec *r, edge_request *own)
 {
@@ -61,12 +78,6 @@ static void hold_range(request_rec *r, edge_request *own)
     own->if_range = apr_table_get(r->headers_in, "If-Range");
     apr_table_unset(r->headers_in, "Range");
     apr_table_unset(r->headers_in, "If-Range");
-}
-
-static void ask_for_all(request_rec *r, edge_request *own)
-{
-    apr_table_do(drop, r, apr_table_copy(r->pool, r->headers_in), NULL);
-    hold_range(r, own);
 }
 
 /* What HEAD is answered with is what GET would be, tag and length included, so it is made alike
@@ -138,8 +149,11 @@ static int handler(request_rec *r)
     if (r->header_only && (is_saved || own->is_held)) {
         ask_as_get(r, own);
     }
+    if (is_for_others(r, own, is_saved)) {
+        apr_table_do(drop, r, apr_table_copy(r->pool, r->headers_in), NULL);
+    }
     if (is_saved && own->key) {
-        ask_for_all(r, own);
+        hold_range(r, own);
         if (own->is_held) {
             ask_again(r, own);
         }

@@ -91,13 +91,21 @@ for my $host ('other.test', 'localhost:99', 'LOCALHOST', '') {
 my %poison = ('X-Forwarded-Host' => 'evil.test', 'X-Forwarded-Proto' => 'gopher', 'X-Original-URL' => '/admin', 'X-Rewrite-URL' => '/admin',
     'X-HTTP-Method-Override' => 'DELETE', 'X-Host' => 'evil.test', Forwarded => 'host=evil.test', Cookie => 'evil=1', 'X-Forwarded-For' => '1.2.3.4',
     'X-Real-IP' => '1.2.3.4', 'Accept-Encoding' => 'evil', 'If-None-Match' => '"evil"', 'If-Modified-Since' => 'evil', Range => 'bytes=0-0', 'If-Range' => '"evil"',
-    'Cache-Control' => 'evil', Pragma => 'evil', 'X-Org-Key' => 'evil', 'X-HTTP-Method' => 'evil');
+    'Cache-Control' => 'evil', Pragma => 'evil', 'X-Org-Key' => 'evil', 'X-HTTP-Method' => 'evil',
+    'X-Forwarded-Ssl' => 'evil', 'X_Forwarded_Protocol' => 'evil', 'X-Forwarded-Anything' => 'evil', 'Front-End-Https' => 'evil', 'X-Url-Scheme' => 'evil',
+    'X-HTTP-Host-Override' => 'evil', 'X-Original-Method' => 'evil');
 $path = fresh();
 ask("GET /ledger/$port$path", @by, %poison);
 my ($seen) = $origin->asked($path);
 unlike $seen, qr/evil|gopher|1\.2\.3\.4|DELETE|bytes=/i, 'the origin sees none of it';
 is ask("GET /ledger/$port$path", @by)->{body}, 'x' x 100, 'and what is kept is all of it';
 is asked($path), 1, 'for the next';
+# nor where an edge keeps it for others and we do not
+for my $family (qw(bare ledger)) {
+    $path = fresh();
+    is faces(at_edge("GET /$family/$port$path", @by, %poison)), faces(at_edge("GET /ledger/$port$path", @by)), "$family: an edge keeps it";
+    unlike +($origin->asked($path))[0] =~ s/^If-.*\n//gmr, qr/evil|gopher|1\.2\.3\.4|DELETE/i, 'and the origin sees none of it but of versions';
+}
 $path = fresh();
 ask("GET /plain/$port$path", @by, Cookie => 'a=b');
 like +($origin->asked($path))[0], qr/^Cookie: a=b$/m, 'where nothing is kept, it sees cookies';
