@@ -3,7 +3,8 @@
 /* EDGE_CONDITIONS: what the client said of versions, held against the representation that it would
  * get, wherever that comes from: a handler, a backend, the cache. Behind mod_cache's filters, so
  * that the cache sees whole responses. A 304 says what its 200 would have said (RFC 9110 15.4.5):
- * it is that response, without its body. */
+ * it is that response, without its body; and who asked for no such thing gets none, though an origin
+ * says so. */
 #include "edge.h"
 
 #include <http_protocol.h>
@@ -128,6 +129,12 @@ static apr_status_t begin(ap_filter_t *f, apr_bucket_brigade *bb, edge_request *
     is_range = is_good && apr_table_get(r->headers_in, "Range");
     if (is_good) {
         verdict = judge(r, own, was_held);
+    }
+    if (r->status == HTTP_NOT_MODIFIED && !own->none_match && !own->modified_since) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, OGLOGNO(1305)
+                      "%s: the origin's answer to no condition is 304: the client, who has nothing, gets "
+                      "a 502 (EdgeETag)", r->uri);
+        return fail(f, bb, HTTP_BAD_GATEWAY);
     }
     if (verdict == HTTP_NOT_MODIFIED) {
         make_not_modified(r);

@@ -169,13 +169,26 @@ static apr_status_t hash(ap_filter_t *f, apr_bucket_brigade *bb, edge_request *o
     return step_aside(f, bb);
 }
 
+/* Whether a backend calls what mod_cache keeps by another tag: so it means something else (RFC 9111
+ * 4.3.4), and mod_cache, which sees that, asks for all of it */
+static int is_of_another(request_rec *r, const edge_request *own, const char *tag)
+{
+    if (!tag || !edge_validator_ok(tag)) {
+        return 0;
+    }
+    tag += *tag == 'W' ? 2 : 0;
+    return !strstr(own->kept, edge_validator_held(r->pool, own->kept, tag, own->coding));
+}
+
 /* A backend's 304: of which of the tags that are known by it */
 static void name_tag(request_rec *r, const edge_request *own)
 {
     const char *tag = edge_header(r, "ETag");
 
     if (own->kept) {
-        edge_header_say(r, "ETag", own->kept);
+        if (!is_of_another(r, own, tag)) {
+            edge_header_say(r, "ETag", own->kept);
+        }
     }
     else if (tag && own->none_match && edge_validator_ok(tag)) {
         edge_header_say(r, "ETag",

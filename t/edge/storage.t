@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/tenant", $FindBin::Bin;
 use Apache::Test ();
+use Edge qw(faces);
 use My::Log qw(expect_error);
 use Origin ();
 use Stored qw(ask counts server settings together wait_for);
@@ -124,6 +125,20 @@ for my $family (qw(long brief failing)) {
     $origin->says($path, status => 500, body => 'broken');
     is ask("GET /$family/$port$path?id=5")->{status}, 500, "$family: purged, and the origin fails: no old answer";
     $origin->says($path, body => 'second', ETag => '"v2"');
+}
+
+# a 304 is of what it names; and nobody who has nothing is told that what he has is good
+expect_error('OG1305: ');
+for my $case (['ETag: "v1"', 'first'], ['ETag: W/"v1"', 'first'], ['ETag: v1', 'first'], ['X: y', 'first'], ['ETag: "v2"', undef], ['ETag: "v1-br"', undef]) {
+    my ($line, $body) = @$case;
+    $path = fresh(body => 'first', ETag => '"v1"');
+    ask("GET /long/$port$path?id=5");
+    $origin->says($path, raw => "HTTP/1.1 304 Not Modified\r\n$line\r\n\r\n");
+    purge();
+    my $res = ask("GET /long/$port$path?id=5");
+    is_deeply [$res->{status}, $body ? $res->{body} : faces($res), asked($path)], $body ? [200, $body, 2] : [502, 'no-store', 3], "a 304 with $line";
+    $origin->says($path, body => 'second', ETag => '"v2"');
+    is ask("GET /long/$port$path?id=5")->{body}, $body // 'second', 'and behind it';
 }
 
 # asked by its date where it has no tag: unless it was written twice within that second, and read in between

@@ -162,6 +162,18 @@ for my $prefix (qw(plain ledger)) {
     }
 }
 
+# who has nothing is not told that what he has is good
+expect_error('OG1305: ');
+$origin->says('/nothing-new', raw => "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n");
+for my $prefix (qw(plain ledger)) {
+    my $what = "/$prefix/$port/nothing-new";
+    my $res = get($what);
+    is "$res->{status} " . problem($res)->{code}, '502 bad_gateway', "$prefix: an origin that has nothing new for nobody";
+    is ask("HEAD $what", @by)->{status}, 502, 'nor for HEAD';
+    is get($what, 'If-Match' => '"v1"')->{status}, 502, 'nor for a condition of another kind';
+    is get($what, @$_)->{status}, 304, "but for $_->[0]" for ['If-None-Match', '"v1"'], ['If-Modified-Since', $date];
+}
+
 # what has to be there comes before a part of it, which an origin that is not told of the condition would cut all the same
 for my $prefix (qw(plain ledger)) {
     my @part = (Range => 'bytes=0-0');
