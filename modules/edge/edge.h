@@ -201,7 +201,8 @@ void edge_conditions_register(apr_pool_t *p);
 /* pool: the client's request's */
 typedef struct edge_fields {
     const edge_selection *selection;
-    const char *accept_encoding; /* the client's, while a backend is asked; NULL: it is in place */
+    /* the client's, while a backend is asked; NULL: it is in place */
+    const char *accept_encoding, *range, *if_range;
 } edge_fields;
 
 /* Of the client's request, from fixups (APR_HOOK_MIDDLE) on; NULL: it asks for nothing in

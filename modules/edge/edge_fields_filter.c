@@ -271,25 +271,35 @@ static apr_status_t hold(ap_filter_t *f, apr_bucket_brigade *bb)
     return APR_SUCCESS;
 }
 
+static void take(request_rec *r, const char *name, const char **value)
+{
+    if (!*value) {
+        *value = apr_table_get(r->headers_in, name);
+        apr_table_unset(r->headers_in, name);
+    }
+}
+
+static void put_back(request_rec *r, const char *name, const char **value)
+{
+    if (*value) {
+        apr_table_setn(r->headers_in, name, *value);
+        *value = NULL;
+    }
+}
+
 /* Behind mod_cache's handler, which may look for what the client accepts, and in front of
- * mod_proxy's: a backend is asked for what is not encoded. */
+ * mod_proxy's: a backend is asked for what is not encoded, and for all of it. A range is of what is
+ * left. */
 static int handler(request_rec *r)
 {
     edge_fields *own = r->proxyreq == PROXYREQ_REVERSE ? edge_fields_of(r) : NULL;
 
-    if (own && !own->accept_encoding) {
-        own->accept_encoding = apr_table_get(r->headers_in, "Accept-Encoding");
-        apr_table_unset(r->headers_in, "Accept-Encoding");
+    if (own) {
+        take(r, "Accept-Encoding", &own->accept_encoding);
+        take(r, "Range", &own->range);
+        take(r, "If-Range", &own->if_range);
     }
     return DECLINED;
-}
-
-static void put_back(request_rec *r, edge_fields *own)
-{
-    if (own->accept_encoding) {
-        apr_table_setn(r->headers_in, "Accept-Encoding", own->accept_encoding);
-        own->accept_encoding = NULL;
-    }
 }
 
 static apr_status_t fields(ap_filter_t *f, apr_bucket_brigade *bb)
@@ -306,7 +316,9 @@ static apr_status_t fields(ap_filter_t *f, apr_bucket_brigade *bb)
     }
     own = edge_fields_of(r);
     if (own) {
-        put_back(r, own);
+        put_back(r, "Accept-Encoding", &own->accept_encoding);
+        put_back(r, "Range", &own->range);
+        put_back(r, "If-Range", &own->if_range);
     }
     if (!own || !is_open(r)) {
         return step_aside(f, bb);

@@ -246,6 +246,16 @@ is refusal(request($port, "GET $folder?fields=nothing")), 'field_unknown', 'an u
 is refusal(request($port, "GET $folder?fields=()")), 'invalid_request', 'a malformed one';
 $res = request($port, 'GET /docs/index.json?fields=size', Range => 'bytes=0-6');
 is_deeply [@$res{qw(status body)}], [206, substr $file, 0, 7], 'a range is of what is left';
+$backend->says('/parts', body => $row);
+for my $where (qw(fields tagged cached)) {
+    asked('/parts');
+    my $whole = ask('/parts?fields=status', where => $where)->{body};
+    for my $range ([Range => 'bytes=1-9'], [Range => 'bytes=1-9', 'If-Range' => '"other"']) {
+        $res = ask('/parts?fields=status', where => $where, fields => $range);
+        is_deeply [@$res{qw(status body)}], @$range > 2 ? [200, $whole] : [206, substr $whole, 1, 9], "$where: a range is of what is left, @$range[1 .. $#$range]";
+    }
+    unlike join('', $backend->asked('/parts')), qr/^(?:If-)?Range:/m, 'and no backend is asked for it';
+}
 is request($port, 'GET /docs/nothing.json?fields=size')->{status}, 404, 'no file';
 is request($port, 'GET /docs/index.json')->{header}{'content-length'}, -s "$FindBin::Bin/docs/index.json", 'all of the file';
 
