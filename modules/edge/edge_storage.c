@@ -245,7 +245,9 @@ static void describe(const request_rec *r, const response *found, const edge_hea
     }
     memset(info, 0, sizeof(*info));
     info->status = (int)head->status;
-    info->date = head->date + moved;
+    /* by which mod_cache would not keep what takes its place and is dated before it: an origin may be
+     * several, with a clock each */
+    info->date = is == FRESH ? head->date + moved : APR_DATE_BAD;
     info->request_time = head->request_time + moved;
     info->response_time = head->response_time + moved;
     info->expire = APR_DATE_BAD;

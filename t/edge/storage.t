@@ -10,6 +10,7 @@ use Apache::Test ();
 use Edge qw(faces);
 use My::Log qw(expect_error);
 use Origin ();
+use POSIX ();
 use Stored qw(ask counts server settings together wait_for);
 use Test::More;
 use Time::HiRes qw(time);
@@ -21,6 +22,7 @@ my $count = 0;
 
 sub fresh { my %answer = (body => 'x' x 100, @_); my $path = '/p' . $count++; $origin->says($path, %answer); return $path }
 sub asked { my $path = shift; return scalar(my @heads = $origin->asked($path)) }
+sub gmdate { return POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time + shift)) }
 sub bytes { my $n = shift; my $seed = $n; return join '', map { $seed = ($seed * 1103515245 + 12345) % 2147483648; chr(33 + ($seed >> 16) % 90) } 1 .. $n }
 
 my $wait = 3;
@@ -125,6 +127,17 @@ for my $family (qw(long brief failing)) {
     $origin->says($path, status => 500, body => 'broken');
     is ask("GET /$family/$port$path?id=5")->{status}, 500, "$family: purged, and the origin fails: no old answer";
     $origin->says($path, body => 'second', ETag => '"v2"');
+}
+
+# an origin whose clock was ahead, or that is several with a clock each, says what is new all the same
+for my $case (['2037', 'Thu, 01 Jan 2037 00:00:00 GMT', undef], ['a replica ahead', map { gmdate($_) } 30, -30]) {
+    my ($what, @dates) = @$case;
+    $path = fresh(body => 'first', ETag => '"v1"', Date => $dates[0]);
+    ask("GET /long/$port$path?id=5");
+    $origin->says($path, body => 'second', ETag => '"v2"', $dates[1] ? (Date => $dates[1]) : ());
+    purge();
+    is ask("GET /long/$port$path?id=5")->{body}, 'second', "$what: what is new is given";
+    is ask("GET /long/$port$path?id=5")->{says}, 'hit', 'and kept';
 }
 
 # a 304 is of what it names; and nobody who has nothing is told that what he has is good
