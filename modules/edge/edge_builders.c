@@ -201,7 +201,9 @@ void edge_builders_wait(edge_builders *builders, const edge_build *build,
     syscall(SYS_futex, &at->word, FUTEX_WAIT, build->seen, &timeout, NULL, 0);
 }
 
-static void end(edge_builders *builders, const edge_build *build, apr_time_t refused)
+/* by: what becomes of the mark, if it is still the builder's */
+static void leave(edge_builders *builders, const edge_build *build, void (*by)(mark *at),
+                  apr_time_t refused)
 {
     group *in = &builders->groups[build->group];
     mark *at = &in->marks[build->mark];
@@ -211,19 +213,19 @@ static void end(edge_builders *builders, const edge_build *build, apr_time_t ref
     }
     if (at->ticket == build->ticket) {
         at->refused = refused;
-        clear(at);
+        by(at);
     }
     unlock(in);
 }
 
 void edge_builders_end(edge_builders *builders, const edge_build *build)
 {
-    end(builders, build, 0);
+    leave(builders, build, clear, 0);
 }
 
 void edge_builders_refuse(edge_builders *builders, const edge_build *build, apr_time_t now)
 {
-    end(builders, build, now + EDGE_BUILDERS_REFUSAL);
+    leave(builders, build, clear, now + EDGE_BUILDERS_REFUSAL);
 }
 
 int edge_builders_refused(edge_builders *builders, const unsigned char key[EDGE_BUILDERS_KEY],
@@ -240,4 +242,17 @@ int edge_builders_refused(edge_builders *builders, const unsigned char key[EDGE_
     }
     unlock(in);
     return refused;
+}
+
+/* As one that was killed leaves it: the turn goes on with who takes it over. */
+static void expire(mark *at)
+{
+    at->until = 0;
+    og_hooks_crash_point();
+    wake(at);
+}
+
+void edge_builders_give_up(edge_builders *builders, const edge_build *build)
+{
+    leave(builders, build, expire, 0);
 }

@@ -46,7 +46,7 @@ typedef struct edge_build {
     apr_uint32_t group, mark;
     unsigned seen;       /**< OTHERS: the mark's word, which will have changed */
     apr_uint64_t turn;   /**< OTHERS: another number once a builder ended; the same when it was killed
-                              and its mark taken over */
+                              or gave up, and its mark was taken over */
 } edge_build;
 
 apr_size_t edge_builders_bytes(void);
@@ -78,5 +78,8 @@ void edge_builders_refuse(edge_builders *builders, const edge_build *build, apr_
 /** Whether the key's answer was refused lately: nobody is to wait for another one. */
 int edge_builders_refused(edge_builders *builders, const unsigned char key[EDGE_BUILDERS_KEY],
                           apr_uint64_t epoch, apr_time_t now);
+
+/** MINE: nobody knows what would have become of it. Wakes who waits, of whom one is the next. */
+void edge_builders_give_up(edge_builders *builders, const edge_build *build);
 
 #endif /* EDGE_BUILDERS_H */

@@ -3,7 +3,9 @@
 /* One request builds the answer for a key that is not there, the others wait for it: up to
  * EdgeCollapseWait, and at most half of a child's threads at once, so that a slow origin does not
  * take those that other answers need. A mark that a request holds is given back when its answer is
- * stored, when its header leaves and nothing is being stored, and at the latest with its pool. */
+ * stored, and when its header leaves and nothing is being stored. One whose client went away before
+ * that gives up, at the latest with its pool: the next of those who wait builds, the others go on
+ * waiting. */
 #include "edge.h"
 
 #include "edge_storage.h"
@@ -16,16 +18,25 @@
 static atomic_int waiting; /* child */
 static int most = 1;       /* child: who may wait at once */
 
-static apr_status_t give_back(void *build)
+static apr_status_t give_up(void *build)
 {
-    edge_builders_end(edge_segment_builders(), build);
+    edge_builders_give_up(edge_segment_builders(), build);
     return APR_SUCCESS;
 }
 
 void edge_collapse_end(edge_request *own)
 {
     if (own->building) {
-        apr_pool_cleanup_run(own->pool, own->building, give_back);
+        apr_pool_cleanup_kill(own->pool, own->building, give_up);
+        edge_builders_end(edge_segment_builders(), own->building);
+        own->building = NULL;
+    }
+}
+
+void edge_collapse_give_up(edge_request *own)
+{
+    if (own->building) {
+        apr_pool_cleanup_run(own->pool, own->building, give_up);
         own->building = NULL;
     }
 }
@@ -67,7 +78,7 @@ edge_building edge_collapse_begin(request_rec *r, edge_request *own,
     if (whose == EDGE_BUILDING_MINE) {
         own->pool = r->pool;
         own->building = apr_pmemdup(r->pool, build, sizeof(*build));
-        apr_pool_cleanup_register(r->pool, own->building, give_back, apr_pool_cleanup_null);
+        apr_pool_cleanup_register(r->pool, own->building, give_up, apr_pool_cleanup_null);
     }
     return whose;
 }

@@ -337,12 +337,16 @@ static apr_status_t recall_body(cache_handle_t *h, apr_pool_t *p, apr_bucket_bri
     return APR_SUCCESS;
 }
 
-/* It is stored, or will not be: nobody waits any more. */
+/* It is stored, or will not be: nobody waits any more. Unless that is for its client, who went away:
+ * then another one builds. */
 static void release(const request_rec *r)
 {
     edge_request *own = edge_request_of(r);
 
-    if (own) {
+    if (own && r->connection->aborted) {
+        edge_collapse_give_up(own);
+    }
+    else if (own) {
         edge_collapse_end(own);
     }
 }

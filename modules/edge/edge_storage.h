@@ -52,6 +52,9 @@ void edge_collapse_refuse(struct edge_request *own);
 
 /* Whether there is nothing to wait for: who asks builds, and others need not know. */
 int edge_collapse_refused(const struct edge_request *own, const unsigned char key[EDGE_STORE_KEY]);
+
+/* It is not known what would have become of it. */
+void edge_collapse_give_up(struct edge_request *own);
 void edge_collapse_register(apr_pool_t *p);
 
 /* edge_head.c: what is kept of a response besides its body, as bytes */

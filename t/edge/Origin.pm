@@ -9,7 +9,7 @@ package Origin;
 #   $origin->says('/list', body => '…', status => 200, delay => 0.2, ETag => '"x"', …);
 #   $origin->port;  $origin->asked('/list');      # requests that came for it: their heads
 #
-# What it says of a path holds whatever the query is; what it says of '*' is for all paths that it was told nothing
+# delay comes before all of it, halt in its middle. What it says of a path holds whatever the query is; what it says of '*' is for all paths that it was told nothing
 # of, {NAME} in a body the value of that field of the request, {path} its path with the query, and {body} its body. ETag and Last-Modified make it answer conditions, as
 # a good origin would (a list of tags, compared weakly). HEAD has no body.
 
@@ -100,7 +100,13 @@ sub serve {
         my %answer = $said ? %{ Storable::retrieve($said) } : (status => 404, body => 'nothing here');
         ($field{path}) = $head =~ /^\S+ (\S+)/;
         $answer{body} =~ s/\{([\w-]+)\}/$field{$1} \/\/ ''/ge if defined $answer{body};
-        print $peer answer($method, \%field, %answer);
+        my ($halt, $text) = (delete $answer{halt}, undef);
+        $text = answer($method, \%field, %answer);
+        if ($halt) {
+            print $peer substr $text, 0, length($text) / 2, '';
+            select undef, undef, undef, $halt;
+        }
+        print $peer $text;
         return if $answer{close};
     }
 }

@@ -9,8 +9,10 @@ use lib "$ENV{TEST_STAGE}/t/lib", "$ENV{TEST_STAGE}/t/tenant", $FindBin::Bin;
 use Apache::Test ();
 use Edge qw(faces);
 use My::Log qw(expect_error);
+use IO::Socket::INET ();
 use Origin ();
 use POSIX ();
+use Socket qw(SOL_SOCKET SO_LINGER);
 use Stored qw(ask counts server settings together wait_for);
 use Test::More;
 use Time::HiRes qw(time);
@@ -222,6 +224,18 @@ for (1, 2) {
     together(6, sub { return { status => ask("GET /long/$port$path")->{status} } });
     cmp_ok counts()->{NotAwaited}, '>', $before->{NotAwaited}, 'who waited for a 500 asks with the others';
 }
+# whose client goes away in the middle of it, does not build: one of those who wait does
+$path = fresh(body => bytes(60000), chunked => 1, delay => 0.5, halt => 0.3);
+my $gone = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $httpd->port) or die "connect: $!";
+print $gone "GET /long/$port$path HTTP/1.1\r\nHost: localhost\r\n\r\n";
+ok wait_for(20, sub { asked($path) }), 'one asks';
+setsockopt $gone, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+close $gone;
+@got = together(6, sub { my $res = ask("GET /long/$port$path"); return { says => $res->{says}, whole => $res->{body} eq bytes(60000) } });
+is scalar(grep { $_->{whole} } @got), 6, 'and goes away: six others get it';
+is asked($path), 2, 'of whom one asks';
+is scalar(grep { $_->{says} eq 'hit; collapsed' } @got), 5, 'and the others wait for him';
+
 # and nobody waits for ever
 $path = fresh(body => 'slow', delay => $wait + 2);
 @got = together(3, sub { my $began = time; my $res = ask("GET /long/$port$path"); return { says => $res->{says}, took => time - $began } });

@@ -56,6 +56,25 @@ static void one_builds(void **state)
     assert_int_equal(begin(key, 1, &third), EDGE_BUILDING_OTHERS);
 }
 
+static void who_gives_up_is_replaced(void **state)
+{
+    edge_build first, second, third;
+
+    assert_int_equal(begin(key, 1, &first), EDGE_BUILDING_MINE);
+    assert_int_equal(begin(key, 1, &third), EDGE_BUILDING_OTHERS);
+    edge_builders_give_up(builders, &first);
+    edge_builders_wait(builders, &third, apr_time_from_sec(1)); /* it was woken: by its word */
+    assert_int_equal(begin(key, 1, &second), EDGE_BUILDING_MINE);
+    edge_builders_give_up(builders, &first);
+    assert_int_equal(begin(key, 1, &first), EDGE_BUILDING_OTHERS);
+    assert_int_equal(first.turn, third.turn);
+    /* but behind one that is done it is another turn */
+    edge_builders_end(builders, &second);
+    assert_int_equal(begin(key, 1, &second), EDGE_BUILDING_MINE);
+    assert_int_equal(begin(key, 1, &first), EDGE_BUILDING_OTHERS);
+    assert_int_not_equal(first.turn, third.turn);
+}
+
 static void a_lease_ends(void **state)
 {
     edge_build build;
@@ -268,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_builds, up, down),
+        cmocka_unit_test_setup_teardown(who_gives_up_is_replaced, up, down),
         cmocka_unit_test_setup_teardown(a_lease_ends, up, down),
         cmocka_unit_test_setup_teardown(a_refusal_is_remembered, up, down),
         cmocka_unit_test_setup_teardown(refusals_are_bounded, up, down),
