@@ -170,8 +170,10 @@ for my $case (['the same second', $date, 'second'], ['a minute later', 'Thu, 01 
 # too old: one asks, the others get it
 $path = fresh(body => 'old', ETag => '"1"');
 ask("GET /brief/$port$path");
+my $old = time + 1.1;       # by then it is, for all of them
 $origin->says($path, body => 'new', delay => 1.5, ETag => '"2"');
 my @got;
+wait_for(20, sub { time > $old });
 my $asks = sub { my $res = ask("GET /brief/$port$path"); return { says => $res->{says}, body => $res->{body} } };
 ok wait_for(20, sub { @got = together(6, $asks); scalar grep { $_->{body} eq 'new' } @got }), 'in time it is too old';
 is scalar(grep { "$_->{says} $_->{body}" eq 'fwd=stale; stored new' } @got), 1, 'one asks';
