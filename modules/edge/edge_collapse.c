@@ -44,7 +44,7 @@ void edge_collapse_give_up(edge_request *own)
 void edge_collapse_refuse(edge_request *own)
 {
     if (own->building) {
-        apr_pool_cleanup_kill(own->pool, own->building, give_back);
+        apr_pool_cleanup_kill(own->pool, own->building, give_up);
         edge_builders_refuse(edge_segment_builders(), own->building, og_clock_mono());
         own->building = NULL;
     }

@@ -2,11 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* A child that is to end is not held up by what it has parked.
  *
- * A hard stop (TERM, HUP) of an event child: its listener takes many sockets at a time that have become readable, and waits for an idle worker
- * for each that was suspended (CONN_STATE_ASYNC_WAITIO). When the stop comes in the middle of them, its
- * workers end without another word: ap_queue_info_wait_for_idler() looks whether the queue is
- * terminated behind its wait, not before. It is woken once for each of the eleven half seconds that
- * join_workers() sleeps (httpd 2.4.71), then left behind. The parent complains after three seconds.
+ * A hard stop (TERM, HUP) of an event child: its listener takes many sockets at a time that have become
+ * readable, and waits for an idle worker for each that was suspended (CONN_STATE_ASYNC_WAITIO). When
+ * the stop comes in the middle of them, its workers end without another word:
+ * ap_queue_info_wait_for_idler() looks whether the queue is terminated behind its wait, not before. It
+ * is woken once for each of the eleven half seconds that join_workers() sleeps (httpd 2.4.71), then
+ * left behind. The parent complains after three seconds.
  *
  * A SIGTERM ends such a sleep early; event itself sends its child one to wake it up, and no other thread
  * takes it. So a child that does not end at once is sent some, until its pool goes.

@@ -133,8 +133,13 @@ sub accepts {
     return;
 }
 
-# whoever waits by poll(): the notifier does
+# whoever waits by poll(): the notifier does; by epoll_wait(): it does so with owned, and so does the MPM's
+# listener, whose child ends by all but EINTR
 sub polls {
+    if ($way eq 'owned') {
+        struck("$way: epoll: EINTR", { epoll => { error => 'EINTR', chance => 0.5 } }, sub { });
+        return;
+    }
     for my $error (qw(ENOMEM EINVAL EFAULT EAGAIN EINTR)) {
         my $chance = $error eq 'EINTR' ? 0.5 : 1;
         struck("$way: poll: $error", { poll => { error => $error, chance => $chance } }, sub { });
@@ -142,7 +147,7 @@ sub polls {
     return;
 }
 
-for my $each ($kind eq 'event' ? qw(waitio condvar) : 'condvar') {
+for my $each ($kind eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     $way = $each;
     $httpd = My::Server->new("errnos_$way", realtime => 1, lines => "RealtimePark $way\nKeepAliveTimeout 2\n");
     $httpd->start(env => $shim->env);

@@ -39,7 +39,7 @@ sub publication {
 expect_error('AH00484|AH10159|AH00286');        # that all threads are busy
 my $site = site('full');
 my ($pg, $httpd) = @$site{qw(pg httpd)};
-for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio condvar) : 'condvar') {
+for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     $httpd->configure(realtime => 1, dsn => $pg->host, mpm => "StartServers 1\nServerLimit 2\nMaxRequestWorkers @{[THREADS]}\n"
         . "MinSpareThreads 1\nMaxSpareThreads @{[THREADS]}\nThreadsPerChild @{[THREADS]}\n",
         lines => "FinanceDeadline 20s\nFinancePoolMax 32\nRequestReadTimeout body=60\nRealtimePark $way\n");

@@ -21,7 +21,7 @@ use constant { CLIENTS => 6, RELOADS => 10, PUBLISHER => 1, WITHIN => 30 };
 my $slow = My::Server::slowness();
 my $token = caller_of(org => 760);
 my $coder = JSON::PP->new->canonical;
-my @ways = ($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio condvar) : 'condvar';
+my @ways = ($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio owned condvar) : 'condvar';
 
 # The n-th request of a client: one of them publishes, the others poll, for no time or long.
 sub request_of {

@@ -111,7 +111,7 @@ sub conversation {
 }
 
 my $kind = $ENV{TEST_MPM} // 'event';
-for my $way ($kind eq 'event' ? qw(waitio condvar) : 'condvar') {
+for my $way ($kind eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     $tls_port = My::Server::free_port();
     $httpd = My::Server->new("short_$way", realtime => 1);
     my $dir = $httpd->dir;
