@@ -346,7 +346,7 @@ static int serve_some(int *busy, int *lingering)
 apr_time_t rt_lot_turn(void)
 {
     apr_time_t now = og_clock_mono();
-    int busy = 1, lingering = 0, any;
+    int busy = 1, lingering = 0, any, more = 0;
 
     if (!lot.on) {
         return now + APR_USEC_PER_SEC;
@@ -356,10 +356,11 @@ apr_time_t rt_lot_turn(void)
     drain();
     rt_waits_unlock();
     do {
-        any = serve_some(&busy, &lingering);
-        any += rt_owned_listen();
-    } while (any);
-    return now + (lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
+        while (serve_some(&busy, &lingering)) {
+        }
+        any = rt_owned_listen(&more);
+    } while (any && !more);
+    return now + (more ? 0 : lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
 }
 
 rt_lot_state rt_lot_take_back(rt_parking *own)

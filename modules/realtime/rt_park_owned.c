@@ -26,7 +26,8 @@
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
-/* Sockets that are seen to at a time: who was rung meanwhile is answered before the next ones */
+/* Sockets that are seen to at a time: between two times the doorbell is heard, and all who were rung are
+ * answered, since nobody waits for his next poll to be parked */
 #define BATCH 32
 
 /* A timed callback in the future would not be looked at in time (parking.md) */
@@ -527,13 +528,11 @@ int rt_owned_sleep(apr_time_t until)
     return wait_for_events(left > 0 ? (int)apr_time_as_msec(left) + 1 : 0);
 }
 
-int rt_owned_listen(void)
+int rt_owned_listen(int *more)
 {
-    int i, any = owned.count > 0, count = owned.count;
+    const int count = owned.count;
+    int i;
 
-    if (owned.epoll < 0) {
-        return 0;
-    }
     owned.slept = count ? times_slept() : owned.slept;
     for (i = 0; i < count; i++) {
         rt_parking *own = owned.events[i].data.ptr;
@@ -542,13 +541,9 @@ int rt_owned_listen(void)
             heard(own, (owned.events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0);
         }
     }
-    if (count == BATCH) {
-        wait_for_events(0);
-    }
-    else {
-        owned.count = 0;
-    }
-    return any;
+    owned.count = 0;
+    *more = count == BATCH;
+    return count > 0;
 }
 
 #else
@@ -572,8 +567,9 @@ int rt_owned_sleep(apr_time_t until)
     return 0;
 }
 
-int rt_owned_listen(void)
+int rt_owned_listen(int *more)
 {
+    *more = 0;
     return 0;
 }
 

@@ -35,8 +35,9 @@ int rt_owned_is_open(void);
  * @return as epoll_wait(), with its errno */
 int rt_owned_sleep(apr_time_t until);
 
-/** Notifier: see to the sockets that had something to say. @return whether there was any */
-int rt_owned_listen(void);
+/** Notifier: see to the sockets that had something to say. @return whether there was any, and *more:
+ * whether there may be others by now */
+int rt_owned_listen(int *more);
 
 /** Notifier: one that was queued: rung, returned by a worker, or its time has come. */
 void rt_owned_serve(rt_parking *own);
