@@ -395,6 +395,17 @@ rt_lot_state rt_lot_take_back(rt_parking *own)
     return was;
 }
 
+/* Under lock, RT_IDLE: the MPM counts it among its connections all the same, so where that would take a
+ * place that other requests need it is kept for KeepAliveTimeout, as the MPM would. */
+static void rest_owned(rt_parking *own)
+{
+    own->rung = 0;
+    if (!rt_waits_room()) {
+        own->timer.at = og_clock_mono() + own->c->base_server->keep_alive_timeout;
+    }
+    put_on_wheel(own);
+}
+
 int rt_lot_give_away(rt_parking *own, rt_lot_state state)
 {
     int given = 0, wake = 0;
@@ -409,11 +420,10 @@ int rt_lot_give_away(rt_parking *own, rt_lot_state state)
             settle(own);
         }
         else {
-            rt_waits_rest(1);
             if (own->owned) {
-                own->rung = 0;
-                put_on_wheel(own);
+                rest_owned(own);
             }
+            rt_waits_rest(1);
         }
     }
     rt_waits_unlock();

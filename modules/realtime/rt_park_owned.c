@@ -466,6 +466,7 @@ void rt_owned_serve(rt_parking *own)
         return;
     default: /* it was idle for too long, or the child ends; or its client takes nothing */
         own->c->aborted |= own->state == RT_SENDING;
+        apr_table_setn(own->c->notes, "short-lingering-close", "1"); /* nothing is on its way */
         rt_lot_take_back(own);
         close_it(own);
     }
