@@ -111,7 +111,7 @@ static void against(apr_uint64_t words[TENANT_CACHE_AGAINST], const request_rec 
     };
     int i;
 
-    memcpy(settings + TENANT_CACHE_AGAINST - 1 - TENANT_CLAIMS_COUNT, conf->claims,
+    memcpy(&settings[TENANT_CACHE_AGAINST - 1 - TENANT_CLAIMS_COUNT], conf->claims,
            sizeof(conf->claims));
     for (i = 0; i < TENANT_CACHE_AGAINST - 1; i++) {
         words[i] = (apr_uint64_t)(apr_uintptr_t)settings[i];
