@@ -273,26 +273,21 @@ void rt_bell_nudge(void)
     }
 }
 
-static int wait_for_bell(apr_time_t until)
-{
-    struct pollfd bell = { fds[self], POLLIN, 0 };
-    apr_time_t left = until - og_clock_mono();
-
-    return poll(&bell, 1, left > 0 ? (int)apr_time_as_msec(left) + 1 : 0);
-}
-
 /* Sleep until the bell rings or the time is there. Where the system can't wait for both (ENOMEM) the
  * bell is looked at often, and not without a pause. */
 static void sleep_until(apr_time_t until)
 {
+    struct pollfd bell = { fds[self], POLLIN, 0 };
     const int sockets = rt_owned_is_open();
+    apr_time_t left = until - og_clock_mono();
+    int timeout = left > 0 ? (int)apr_time_as_msec(left) + 1 : 0;
+    int n = sockets ? rt_owned_sleep(timeout) : poll(&bell, 1, timeout);
     apr_uint64_t rings;
-    int n = sockets ? rt_owned_sleep(until) : wait_for_bell(until);
 
     if (n < 0 && errno != EINTR) {
         apr_sleep(DEAF_FOR);
     }
-    if (n != 0 && !sockets && read(fds[self], &rings, sizeof(rings)) < 0) {
+    if (n != 0 && !sockets && read(bell.fd, &rings, sizeof(rings)) < 0) {
         return; /* nothing in it: somebody else's, or not rung */
     }
 }

@@ -509,24 +509,17 @@ static void heard(rt_parking *own, int room)
     }
 }
 
-static int wait_for_events(int timeout)
-{
-    int n = epoll_wait(owned.epoll, owned.events, BATCH, timeout);
-
-    owned.count = n > 0 ? n : 0;
-    return n;
-}
-
 int rt_owned_is_open(void)
 {
     return owned.epoll >= 0;
 }
 
-int rt_owned_sleep(apr_time_t until)
+int rt_owned_sleep(int timeout)
 {
-    apr_time_t left = until - og_clock_mono();
+    int n = epoll_wait(owned.epoll, owned.events, BATCH, timeout);
 
-    return wait_for_events(left > 0 ? (int)apr_time_as_msec(left) + 1 : 0);
+    owned.count = n > 0 ? n : 0;
+    return n;
 }
 
 int rt_owned_listen(int *more)
@@ -563,7 +556,7 @@ int rt_owned_is_open(void)
     return 0;
 }
 
-int rt_owned_sleep(apr_time_t until)
+int rt_owned_sleep(int timeout)
 {
     return 0;
 }

@@ -31,9 +31,9 @@ int rt_owned_adopt(rt_parking *own);
 /** Whether it was. */
 int rt_owned_is_open(void);
 
-/** Notifier, open: sleep until a socket of ours or the doorbell has something to say, or the time is there.
- * @return as epoll_wait(), with its errno */
-int rt_owned_sleep(apr_time_t until);
+/** Notifier, open: sleep until a socket of ours or the doorbell has something to say, or so many
+ * milliseconds. @return as epoll_wait(), with its errno */
+int rt_owned_sleep(int timeout);
 
 /** Notifier: see to the sockets that had something to say. @return whether there was any, and *more:
  * whether there may be others by now */
