@@ -18,36 +18,47 @@
 static atomic_int waiting; /* child */
 static int most = 1;       /* child: who may wait at once */
 
+static apr_status_t end(void *build)
+{
+    edge_builders_end(edge_segment_builders(), build);
+    return APR_SUCCESS;
+}
+
 static apr_status_t give_up(void *build)
 {
     edge_builders_give_up(edge_segment_builders(), build);
     return APR_SUCCESS;
 }
 
-void edge_collapse_end(edge_request *own)
+static apr_status_t refuse(void *build)
+{
+    edge_builders_refuse(edge_segment_builders(), build, og_clock_mono());
+    return APR_SUCCESS;
+}
+
+/* Instead of giving up with its pool. */
+static void leave(edge_request *own, apr_status_t (*by)(void *build))
 {
     if (own->building) {
         apr_pool_cleanup_kill(own->pool, own->building, give_up);
-        edge_builders_end(edge_segment_builders(), own->building);
+        by(own->building);
         own->building = NULL;
     }
+}
+
+void edge_collapse_end(edge_request *own)
+{
+    leave(own, end);
 }
 
 void edge_collapse_give_up(edge_request *own)
 {
-    if (own->building) {
-        apr_pool_cleanup_run(own->pool, own->building, give_up);
-        own->building = NULL;
-    }
+    leave(own, give_up);
 }
 
 void edge_collapse_refuse(edge_request *own)
 {
-    if (own->building) {
-        apr_pool_cleanup_kill(own->pool, own->building, give_up);
-        edge_builders_refuse(edge_segment_builders(), own->building, og_clock_mono());
-        own->building = NULL;
-    }
+    leave(own, refuse);
 }
 
 int edge_collapse_refused(const edge_request *own, const unsigned char key[EDGE_STORE_KEY])

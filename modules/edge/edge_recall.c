@@ -12,10 +12,10 @@
 #include <apr_strings.h>
 #include <http_protocol.h>
 
-/* Without regard to case; first: its first letter, small. */
-static int is_named(const char *name, char first, const char *wanted)
+/* Without regard to case; most names are told apart by their first letter. */
+static int is_named(const char *name, const char *wanted)
 {
-    return (*name | ' ') == first && !strcasecmp(name, wanted);
+    return (*name | ' ') == (*wanted | ' ') && !strcasecmp(name, wanted);
 }
 
 /* What it says of its own age is for mod_cache to add to. */
@@ -24,7 +24,7 @@ static int says_age(const edge_pair *fields, apr_uint32_t count)
     apr_uint32_t i;
 
     for (i = 0; i < count; i++) {
-        if (is_named(fields[i].name, 'a', "Age") || is_named(fields[i].name, 'w', "Warning")) {
+        if (is_named(fields[i].name, "Age") || is_named(fields[i].name, "Warning")) {
             return 1;
         }
     }
@@ -71,17 +71,17 @@ static void put_fields(request_rec *r, const edge_pair *fields, apr_uint32_t cou
     apr_uint32_t i;
 
     for (i = 0; i < count; i++) {
-        if (is_named(fields[i].name, 'l', "Last-Modified")) {
+        if (is_named(fields[i].name, "Last-Modified")) {
             apr_table_setn(r->headers_out, "Last-Modified", fields[i].value);
         }
-        else if (is_named(fields[i].name, 'c', "Content-Type")) {
+        else if (is_named(fields[i].name, "Content-Type")) {
             ap_set_content_type(r, fields[i].value);
             edge_header_drop(r, "Content-Type");
         }
     }
     for (i = 0; i < count; i++) {
-        if (!is_named(fields[i].name, 'l', "Last-Modified")
-            && !is_named(fields[i].name, 'c', "Content-Type")) {
+        if (!is_named(fields[i].name, "Last-Modified")
+            && !is_named(fields[i].name, "Content-Type")) {
             apr_table_setn(r->headers_out, fields[i].name, fields[i].value);
         }
     }
