@@ -9,7 +9,7 @@ use Apache::Test ();
 use My::Hooks;
 use My::Server;
 use My::Token ();
-use Rt qw(answer caller_of event json_of poll publish subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of poll publish subscribe wait_for waiters);
 use Test::More;
 
 my $hooks = My::Hooks->new;
@@ -18,8 +18,6 @@ My::Token::spew($secret, 's' x 32);
 my $httpd = My::Server->new('layout', realtime => 1, lines => "RealtimeCursorSecret file:$secret\n")->start(env => $hooks->env);
 $Rt::address = '127.0.0.1:' . $httpd->port;
 my $token = caller_of(org => 61);
-
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 my $cursor = subscribe('a', $token, 'wait=0')->{cursor};
 publish('a', event(61, eventId => 'old'));

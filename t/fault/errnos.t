@@ -13,7 +13,7 @@ use My::Log qw(expect_error expect_warn);
 use My::Server;
 use My::Shim;
 use POSIX ();
-use Rt qw(answer caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -29,7 +29,6 @@ expect_error('apr_socket_accept: \(client socket\)', 'AH0(?:3266|0502|0471|2179|
 expect_warn('apr_socket_(?:accept|opt_set)', 'AH0(?:2179|3266)');
 
 sub token { return caller_of(org => $org) }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 sub totals { return metrics('a', caller_of(org => $org, role => 'admin'))->{totals} }
 
 # Seconds of a processor that the server's children have had, by child

@@ -12,7 +12,7 @@ use Apache::TestConfig ();
 use My::Log qw(expect_error expect_warn);
 use My::Server;
 use My::Token ();
-use Rt qw(answer caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -22,7 +22,6 @@ my $org = 700;
 srand 7;
 
 sub token { return caller_of(org => $org) }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 sub kept { return subscribe('a', token(), 'wait=0&cursor=earliest') }
 
 my $httpd = My::Server->new('reload', realtime => 1);

@@ -20,7 +20,6 @@ use Test::More;
 plan skip_all => My::Shim::unfit() if My::Shim::unfit();
 use constant ORG => 75;
 my $coder = JSON::PP->new->canonical->utf8;
-my ($stock) = My::Server::slurp("$ENV{TEST_STAGE}/load.conf") =~ m{^LoadModule mpm_\w+_module (\S+)/mod_mpm}m;
 my $pg = My::Postgres->new->start->migrate;
 $ENV{TEST_PGHOST} = $pg->host;      # My::DB's
 make_org(ORG);
@@ -114,24 +113,13 @@ my $kind = $ENV{TEST_MPM} // 'event';
 for my $way ($kind eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     $tls_port = My::Server::free_port();
     $httpd = My::Server->new("short_$way", realtime => 1);
-    my $dir = $httpd->dir;
-    $httpd->configure(realtime => 1, dsn => $pg->host, lines => <<"CONF");
+    $httpd->configure(realtime => 1, dsn => $pg->host, lines => <<"CONF" . $httpd->tls($tls_port));
 RealtimePark $way
 FinanceDeadline 30s
 FinancePoolWait 30s
 FinanceEventDomain rt_a
 KeepAliveTimeout 60
-LoadModule ssl_module $stock/mod_ssl.so
-LogLevel ssl:error
-Listen 127.0.0.1:$tls_port
-<VirtualHost 127.0.0.1:$tls_port>
-    SSLEngine on
-    SSLCertificateFile $dir/cert.pem
-    SSLCertificateKeyFile $dir/key.pem
-</VirtualHost>
 CONF
-    system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout $dir/key.pem -out $dir/cert.pem -batch 2>$dir/openssl") == 0
-        or die 'openssl req';
     $httpd->start(env => $shim->env);
     $Rt::address = '127.0.0.1:' . $httpd->port;
 

@@ -14,7 +14,7 @@ use IO::Socket::INET ();
 use JSON::PP ();
 use My::Token ();
 use Time::HiRes ();
-our @EXPORT_OK = qw(answer ask caller_of event json_of metrics poll publish request status_of subscribe
+our @EXPORT_OK = qw(answer ask caller_of event ids json_of metrics poll publish request say_on status_of subscribe
                     wait_for waiters);
 
 my $coder = JSON::PP->new->canonical->allow_nonref->utf8;
@@ -39,6 +39,14 @@ sub ask {
     $headers{'Content-Length'} = length $body if defined $body;
     my $head = join '', map { "$_: $headers{$_}\r\n" } sort keys %headers;
     print $socket "$method $target HTTP/1.1\r\nHost: localhost\r\n$head\r\n", $body // '' or die "send: $!";
+    $socket->flush;
+    return $socket;
+}
+
+# Says something on a connection that there is, and returns it.
+sub say_on {
+    my ($socket, $text) = @_;
+    print $socket $text;
     $socket->flush;
     return $socket;
 }
@@ -91,6 +99,9 @@ sub event {
     delete @event{grep { !defined $event{$_} } keys %event};
     return \%event;
 }
+
+# The ids of a reply's events, in order.
+sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 # Publishes to a domain; a reference is encoded. Returns the answer.
 sub publish {

@@ -9,7 +9,7 @@ use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use My::Log qw(expect_warn);
 use My::Server;
-use Rt qw(answer caller_of event json_of metrics poll publish subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes ();
 
@@ -18,7 +18,6 @@ expect_warn('OG1502: events live shorter');      # RealtimeEventTTL 2s below
 my $org = 300;
 sub owner { return caller_of(org => $org) }
 sub at { return subscribe('a', owner(), 'wait=0')->{cursor} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 sub behind { return subscribe('a', owner(), "wait=0&cursor=$_[0]") }
 sub put { my @ids = @_; return publish('a', [map { event($org, eventId => $_) } @ids]) }
 

@@ -7,7 +7,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
-use Rt qw(answer caller_of event json_of metrics poll publish subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish subscribe wait_for waiters);
 use Test::More;
 
 my $org = 5701;
@@ -16,7 +16,6 @@ my $staff = caller_of(org => $org, user => 2, role => 'staff', properties => [7]
 my $admin = caller_of(org => $org, role => 'admin');
 
 sub at { return subscribe('a', $owner, 'wait=0')->{cursor} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 # "a1=k" is event a1 of coalesceKey k; "=k\@7" of property 7, "a2:revenue.x" of another type
 sub put {

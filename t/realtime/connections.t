@@ -11,7 +11,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 use My::Log qw(expect_error);
 use My::Server;
-use Rt qw(answer ask caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer ask caller_of event ids json_of metrics poll publish request say_on subscribe wait_for waiters);
 use Socket qw(SHUT_WR SOL_SOCKET SO_LINGER SO_RCVBUF);
 use Test::More;
 use Time::HiRes ();
@@ -24,7 +24,6 @@ sub token { return caller_of(org => $org) }
 sub at { return subscribe('a', token(), 'wait=0')->{cursor} }
 sub totals { return metrics('a', caller_of(org => $org, role => 'admin'))->{totals} }
 sub parked { return totals()->{parked} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 sub line { return "GET /rt/a/subscribe?$_[0] HTTP/1.1\r\nHost: localhost\r\nAuthorization: " . token() . "\r\n\r\n" }
 sub forgotten { return wait_for(5, sub { !waiters($org) && !parked() }) }
 
@@ -34,13 +33,6 @@ sub reset_of {
     setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
     close $socket;
     return;
-}
-
-sub say_on {
-    my ($socket, $text) = @_;
-    print $socket $text;
-    $socket->flush;
-    return $socket;
 }
 
 sub kept_alive {
@@ -126,7 +118,7 @@ sub bodied {
         my ($header, $body) = @$case;
         for my $late (0, 1) {
             my $cursor = at();
-            my $socket = say_on(poll('a', token(), 'wait=0'), '');
+            my $socket = poll('a', token(), 'wait=0');
             answer($socket);
             my $head = line("wait=20&cursor=$cursor") =~ s/\r\n\r\n/\r\n$header\r\n\r\n/r;
             say_on($socket, $head . ($late ? '' : $body));

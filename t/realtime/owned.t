@@ -11,28 +11,18 @@ use Apache::Test ();
 use IO::Select ();
 use My::Log qw(expect_error);
 use My::Server;
-use Rt qw(answer ask caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer ask caller_of event ids json_of metrics poll publish request say_on subscribe wait_for waiters);
 use Test::More;
-use Time::HiRes qw(time);
 
 plan skip_all => 'owned is for the event MPM' if ($ENV{TEST_MPM} // 'event') ne 'event';
 expect_error('AH00484|AH10159');     # all threads are taken, and that is said
 use constant { THREADS => 2, SOON => 1, NOW => 'wait=1&cursor=earliest' };    # NOW: there is an event, and it does not wait
 my $org = 430;
 my $slow = My::Server::slowness();
-my ($stock) = My::Server::slurp("$ENV{TEST_STAGE}/load.conf") =~ m{^LoadModule mpm_\w+_module (\S+)/mod_mpm}m;
 my $httpd;
 
 sub token { return caller_of(org => $org) }
 sub head { return "GET /rt/a/subscribe?$_[0] HTTP/1.1\r\nHost: localhost\r\nAuthorization: " . token() . "\r\n" . ($_[1] // '') . "\r\n" }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
-
-sub say_on {
-    my ($socket, $text) = @_;
-    print $socket $text;
-    $socket->flush;
-    return $socket;
-}
 
 sub said_within { return IO::Select->new($_[0])->can_read($_[1]) }
 
@@ -76,7 +66,7 @@ sub all_taken {
 # A connection whose polls are known: the third is the first that is run without a worker
 sub known {
     my $more = shift;
-    my $socket = say_on(ask('GET', '/index.html'), '');
+    my $socket = ask('GET', '/index.html');
     answer($socket) or BAIL_OUT('no answer');
     for (1 .. 2) {
         say_on($socket, head(NOW, $more));
@@ -89,7 +79,6 @@ sub known {
 sub needs_no_worker {
     my ($socket, $text) = @_;
     my $free = all_taken();
-    my $began = time;
     say_on($socket, $text);
     my $soon = said_within($socket, SOON * $slow);
     $free->();

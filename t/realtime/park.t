@@ -8,7 +8,7 @@ use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use MIME::Base64 qw(decode_base64url);
 use My::Log qw(expect_error);
-use Rt qw(answer caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish request subscribe wait_for waiters);
 use Socket ();
 use Test::More;
 use Time::HiRes qw(time);
@@ -21,8 +21,6 @@ my $owner = caller_of(org => $org);
 my $round = 0;
 
 sub at { return subscribe('a', $owner, 'wait=0')->{cursor} }
-
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 # The children that answered this round's polls, when all of them are logged.
 sub children {

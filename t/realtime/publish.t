@@ -6,7 +6,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
-use Rt qw(answer caller_of event json_of poll publish request subscribe);
+use Rt qw(answer caller_of event ids json_of poll publish request subscribe);
 use Test::More;
 
 my $org = 5401;
@@ -15,7 +15,6 @@ my $max = 65_536;
 
 sub at { return subscribe('a', $owner, 'wait=0')->{cursor} }
 sub behind { return subscribe('a', $owner, 'wait=0&cursor=' . shift) }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 my $start = at();
 my $res = publish('a', event($org, eventId => 'one'));

@@ -11,7 +11,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 use My::Log qw(expect_error expect_warn);
 use My::Server;
-use Rt qw(answer ask caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer ask caller_of event ids json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -19,7 +19,6 @@ my $kind = $ENV{TEST_MPM} // 'event';
 my $org = 310;
 sub token { return caller_of(org => $org) }
 sub parked { return metrics('a', caller_of(org => $org, role => 'admin'))->{totals}{parked} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 # One child of so many threads
 sub mpm {

@@ -10,7 +10,7 @@ use Apache::Test ();
 use IO::Select ();
 use My::Log qw(expect_error log_mark log_since);
 use My::Server ();
-use Rt qw(answer caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes ();
 
@@ -22,7 +22,6 @@ open my $fh, '<', "$logs/httpd.pid" or die "httpd.pid: $!";
 my $parent = <$fh> + 0;
 
 sub at { return subscribe('a', $owner, 'wait=0')->{cursor} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 sub totals { return metrics('a', caller_of(org => $org, role => 'admin'))->{totals} }
 
 # Processes whose parent is the server.

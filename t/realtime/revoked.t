@@ -9,7 +9,7 @@ use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use My::Server;
 use My::Token;
-use Rt qw(answer caller_of event json_of metrics poll publish request subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish request subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -49,7 +49,6 @@ sub revoke {
 }
 
 sub totals { return metrics('a', $admin)->{totals} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 
 # The children that held the polls of a mark, when all of them are logged.
 sub children {

@@ -8,7 +8,7 @@ use lib "$ENV{TEST_STAGE}/t/lib", $FindBin::Bin;
 use Apache::Test ();
 use IO::Select ();
 use IO::Socket::INET ();
-use Rt qw(answer caller_of event json_of metrics poll publish status_of subscribe wait_for waiters);
+use Rt qw(answer caller_of event ids json_of metrics poll publish status_of subscribe wait_for waiters);
 use Test::More;
 use Time::HiRes ();
 
@@ -18,7 +18,6 @@ my $admin = caller_of(org => $org, role => 'admin');
 my $cap = 6;        # RealtimeMaxWaiters of t/conf/realtime.conf.in
 
 sub at { return subscribe('a', $owner, 'wait=0')->{cursor} }
-sub ids { return join ' ', map { $_->{eventId} } @{ shift->{events} } }
 sub totals { return metrics('a', $admin)->{totals} }
 sub parked { my $n = shift; return wait_for(5, sub { waiters($org) == $n }) }
 

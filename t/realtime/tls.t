@@ -15,9 +15,6 @@ use POSIX ();
 use Rt qw(caller_of event metrics publish subscribe wait_for waiters);
 use Test::More;
 
-my ($stock) = My::Server::slurp("$ENV{TEST_STAGE}/load.conf") =~ m{^LoadModule mpm_\w+_module (\S+)/mod_mpm}m;
-my $tls_port = My::Server::free_port();
-
 # Passes one connection on to a port. When the client ends it, the server does not hear of that:
 # only what was said in TLS has come through. Returns its port and what ends it.
 sub deaf_relay {
@@ -46,20 +43,7 @@ sub deaf_relay {
 for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio owned condvar) : 'condvar') {
     my $tls_port = My::Server::free_port();
     my $httpd = My::Server->new("tls_$way", realtime => 1);
-    my $dir = $httpd->dir;
-    $httpd->configure(realtime => 1, lines => <<"CONF");
-RealtimePark $way
-LoadModule ssl_module $stock/mod_ssl.so
-LogLevel ssl:error
-Listen 127.0.0.1:$tls_port
-<VirtualHost 127.0.0.1:$tls_port>
-    SSLEngine on
-    SSLCertificateFile $dir/cert.pem
-    SSLCertificateKeyFile $dir/key.pem
-</VirtualHost>
-CONF
-    system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout $dir/key.pem -out $dir/cert.pem -batch 2>$dir/openssl") == 0
-        or die 'openssl req';
+    $httpd->configure(realtime => 1, lines => "RealtimePark $way\n" . $httpd->tls($tls_port));
     $httpd->start(env => My::Server::without_leak_check());
     $Rt::address = '127.0.0.1:' . $httpd->port;
 
@@ -86,7 +70,7 @@ CONF
         my ($port, $end) = deaf_relay($tls_port);
         my $gone = $totals->()->{gone};
         my $name = 'tls' . $version =~ tr/./_/r;
-        open my $client, '|-', "openssl s_client -quiet -no_ign_eof -$name -connect 127.0.0.1:$port >$dir/s_client 2>&1"
+        open my $client, '|-', "openssl s_client -quiet -no_ign_eof -$name -connect 127.0.0.1:$port >@{[$httpd->dir]}/s_client 2>&1"
             or die "s_client: $!";
         print $client "GET /rt/a/subscribe?wait=20 HTTP/1.1\r\nHost: localhost\r\nAuthorization: $token\r\n\r\n";
         $client->flush;

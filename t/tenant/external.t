@@ -17,7 +17,7 @@ use Test::More;
 
 expect_error('OG1014: TenantOrg without user', 'AH01617');
 my $conf = My::Token::dir();
-my ($stock) = My::Server::slurp("$ENV{TEST_STAGE}/load.conf") =~ m{^LoadModule mpm_\w+_module (\S+)/mod_mpm}m;
+my $stock = My::Server::stock();
 my $httpd = My::Server->new('external', realtime => 1);
 my $dir = $httpd->dir;
 chomp(my $secret = My::Token::slurp("$conf/hs256.secret"));

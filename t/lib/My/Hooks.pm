@@ -15,18 +15,12 @@ package My::Hooks;
 use strict;
 use warnings FATAL => 'all';
 use Config ();
-use File::Temp ();
+use parent 'My::Mapped';
 
 my @names = split ' ', $Config::Config{sig_name};
 my %number = map { $names[$_] => $_ } 0 .. $#names;
 
-sub new {
-    my $class = shift;
-    my $file = File::Temp->new(TEMPLATE => 'hooks.XXXXXX', TMPDIR => 1);
-    my $self = bless { file => $file }, $class;
-    syswrite $file, pack('l4 q L2', (0) x 7) or die "hooks: $!";
-    return $self;
-}
+sub new { return $_[0]->SUPER::new('hooks', pack 'l4 q L2', (0) x 7) }
 
 # For the server's environment. ASan would report a SEGV that is meant.
 sub env {
@@ -34,20 +28,6 @@ sub env {
     my %env = (ORGSCALE_TEST_HOOKS => "$self->{file}");
     $env{ASAN_OPTIONS} = "$ENV{ASAN_OPTIONS}:handle_segv=0" if $ENV{ASAN_OPTIONS};
     return \%env;
-}
-
-sub put {
-    my ($self, $offset, $bytes) = @_;
-    sysseek $self->{file}, $offset, 0 or die "hooks: $!";
-    syswrite($self->{file}, $bytes) == length $bytes or die "hooks: $!";
-    return;
-}
-
-sub got {
-    my ($self, $offset) = @_;
-    sysseek $self->{file}, $offset, 0 or die "hooks: $!";
-    sysread($self->{file}, my $bytes, 4) == 4 or die "hooks: $!";
-    return unpack 'l', $bytes;
 }
 
 sub arm {

@@ -174,6 +174,30 @@ sub without_leak_check {
     return $ENV{ASAN_OPTIONS} ? { ASAN_OPTIONS => "$ENV{ASAN_OPTIONS}:detect_leaks=0" } : {};
 }
 
+# Where httpd's own modules are, for a LoadModule of one that the suite does not have.
+sub stock {
+    my ($stock) = slurp("$stage/load.conf") =~ m{^LoadModule mpm_\w+_module (\S+)/mod_mpm}m;
+    return $stock;
+}
+
+# Lines that have this server answer over TLS on another port as well, with a certificate of their own.
+sub tls {
+    my ($self, $port) = @_;
+    my ($dir, $stock) = ($self->{dir}, stock());
+    system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout $dir/key.pem -out $dir/cert.pem -batch 2>$dir/openssl") == 0
+        or die 'openssl req';
+    return <<"CONF";
+LoadModule ssl_module $stock/mod_ssl.so
+LogLevel ssl:error
+Listen 127.0.0.1:$port
+<VirtualHost 127.0.0.1:$port>
+    SSLEngine on
+    SSLCertificateFile $dir/cert.pem
+    SSLCertificateKeyFile $dir/key.pem
+</VirtualHost>
+CONF
+}
+
 # Whether somebody accepts connections.
 sub answers {
     my $self = shift;

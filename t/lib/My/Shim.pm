@@ -17,7 +17,7 @@ package My::Shim;
 use strict;
 use warnings FATAL => 'all';
 use Errno ();
-use File::Temp ();
+use parent 'My::Mapped';
 
 my @calls = qw(read write accept connect poll epoll thread);
 my %index = map { $calls[$_] => $_ } 0 .. $#calls;
@@ -33,21 +33,9 @@ sub unfit {
     return undef;
 }
 
-sub new {
-    my $class = shift;
-    my $self = bless { file => File::Temp->new(TEMPLATE => 'shim.XXXXXX', TMPDIR => 1) }, $class;
-    $self->put(0, "\0" x ($size * @calls + 64));
-    return $self;
-}
+sub new { return $_[0]->SUPER::new('shim', "\0" x ($size * @calls + 64)) }
 
 sub env { return { LD_PRELOAD => $library, SHIM_RULES => "$_[0]{file}" } }
-
-sub put {
-    my ($self, $offset, $bytes) = @_;
-    sysseek $self->{file}, $offset, 0 or die "shim: $!";
-    syswrite($self->{file}, $bytes) == length $bytes or die "shim: $!";
-    return;
-}
 
 sub errno_of {
     my $name = shift // return 0;
@@ -76,9 +64,7 @@ sub clear { return $_[0]->set(map { $_ => {} } @calls) }
 
 sub hits {
     my ($self, $call) = @_;
-    sysseek $self->{file}, $size * $index{$call} + 16, 0 or die "shim: $!";
-    sysread($self->{file}, my $bytes, 4) == 4 or die "shim: $!";
-    return unpack 'L', $bytes;
+    return $self->got($size * $index{$call} + 16);
 }
 
 1;
