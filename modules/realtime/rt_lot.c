@@ -4,6 +4,7 @@
 #include "rt_lot.h"
 
 #include "og_clock.h"
+#include "rt_ahead.h"
 #include "rt_client.h"
 #include "rt_park_owned.h"
 
@@ -28,7 +29,7 @@
 /* How often a worker lets others run before it sleeps until RT_CLAIMED ends */
 #define YIELDS 16
 
-/* Deadlines are looked at so often: the wheel could do more, but only lingering asks for it */
+/* A deadline that a worker sets while the notifier sleeps is heeded so late */
 #define TURN_EVERY apr_time_from_msec(50)
 
 /* child: */
@@ -37,7 +38,6 @@ static struct {
     pthread_cond_t settled;
     rt_parking *rung, **rung_end; /* all below under the table's lock */
     rt_wheel wheel;
-    int lingering; /* how many of those on the wheel do */
     rt_parking *watched;
     int drained; /* by the notifier */
 } lot;
@@ -123,21 +123,6 @@ static void unqueue(rt_parking *own)
     own->rung = 0;
 }
 
-/* Under lock: look at it at its time. It starts or ends to linger off the wheel alone. */
-static void put_on_wheel(rt_parking *own)
-{
-    rt_wheel_add(&lot.wheel, &own->timer);
-    lot.lingering += own->lingers;
-}
-
-static void take_off_wheel(rt_parking *own)
-{
-    if (own->timer.link) {
-        rt_wheel_remove(&own->timer);
-        lot.lingering -= own->lingers;
-    }
-}
-
 /* Under lock: the MPM watches it, or no more */
 static void watch(rt_parking *own)
 {
@@ -167,7 +152,7 @@ static void settle(rt_parking *own)
     if (own->rung) {
         enqueue(own);
     }
-    put_on_wheel(own);
+    rt_wheel_add(&lot.wheel, &own->timer);
     if (own->awaited) {
         pthread_cond_broadcast(&lot.settled);
     }
@@ -241,21 +226,19 @@ static int answer(rt_parking *own)
 
 /* Notifier: the first of who were rung, as a list of at most CHUNK, or NULL. Those that the MPM watches
  * are RT_CLAIMED; of the others nobody else takes one. */
-static rt_parking *claim(int *busy, int *lingering)
+static rt_parking *claim(void)
 {
     rt_parking *first, **end = &first;
     int n;
 
     rt_waits_lock();
-    *busy = lot.watched || lot.drained;
-    *lingering = lot.lingering > 0;
     first = lot.rung;
     for (n = 0; *end && n < CHUNK; n++) {
         (*end)->rung = 0;
         if ((*end)->state == RT_PARKED) {
             (*end)->state = RT_CLAIMED;
         }
-        take_off_wheel(*end);
+        rt_wheel_remove(&(*end)->timer);
         end = &(*end)->queued;
     }
     lot.rung = *end;
@@ -324,15 +307,15 @@ int rt_lot_serve(rt_parking *own)
     return answered;
 }
 
-/* Notifier: some of who were rung. 0: there is none, *busy says whether there may be soon, and
- * *lingering whether it will be sooner than that */
-static int serve_some(int *busy, int *lingering)
+/* Notifier: some of who were rung. 0: there is none */
+static int serve_some(void)
 {
-    rt_parking *own = claim(busy, lingering), *next;
+    rt_parking *own = claim(), *next;
     int any = own != NULL;
 
     for (; own; own = next) {
         next = own->queued;
+        rt_ahead_answers(next);
         if (own->owned) {
             rt_owned_serve(own);
         }
@@ -343,10 +326,23 @@ static int serve_some(int *busy, int *lingering)
     return any;
 }
 
+/* Notifier: when it turns again, if nothing wakes it before */
+static apr_time_t next_turn(void)
+{
+    apr_time_t now = og_clock_mono(), at = now + APR_USEC_PER_SEC;
+
+    rt_waits_lock();
+    if (lot.watched || lot.drained) {
+        at = rt_wheel_next(&lot.wheel, now + TURN_EVERY);
+    }
+    rt_waits_unlock();
+    return at;
+}
+
 apr_time_t rt_lot_turn(void)
 {
     apr_time_t now = og_clock_mono();
-    int busy = 1, lingering = 0, any, more = 0;
+    int any, more = 0;
 
     if (!lot.on) {
         return now + APR_USEC_PER_SEC;
@@ -356,11 +352,11 @@ apr_time_t rt_lot_turn(void)
     drain();
     rt_waits_unlock();
     do {
-        while (serve_some(&busy, &lingering)) {
+        while (serve_some()) {
         }
         any = rt_owned_listen(&more);
     } while (any && !more);
-    return now + (more ? 0 : lingering ? RT_WHEEL_TICK : busy ? TURN_EVERY : APR_USEC_PER_SEC);
+    return more ? now : next_turn();
 }
 
 rt_lot_state rt_lot_take_back(rt_parking *own)
@@ -386,7 +382,7 @@ rt_lot_state rt_lot_take_back(rt_parking *own)
         unqueue(own);
         own->rung = was == RT_PARKED; /* if it waits on, there is still something to look at */
     }
-    take_off_wheel(own);
+    rt_wheel_remove(&own->timer);
     if (was == RT_ANSWERED || was == RT_IDLE) {
         rt_waits_rest(-1);
     }
@@ -403,7 +399,7 @@ static void rest_owned(rt_parking *own)
     if (!rt_waits_room()) {
         own->timer.at = og_clock_mono() + own->c->base_server->keep_alive_timeout;
     }
-    put_on_wheel(own);
+    rt_wheel_add(&lot.wheel, &own->timer);
 }
 
 int rt_lot_give_away(rt_parking *own, rt_lot_state state)
@@ -452,7 +448,7 @@ void rt_lot_hold(rt_parking *own, rt_lot_state state)
     own->lingers = 0;
     own->state = state;
     watch(own);
-    put_on_wheel(own);
+    rt_wheel_add(&lot.wheel, &own->timer);
     rt_waits_unlock();
 }
 

@@ -10,6 +10,7 @@
 #include "rt_park_owned.h"
 
 #include "og_clock.h"
+#include "rt_ahead.h"
 #include "rt_head.h"
 #include "rt_parking.h"
 
@@ -522,15 +523,31 @@ int rt_owned_sleep(int timeout)
     return n;
 }
 
+/* What the sockets behind one need. */
+static void fetch_ahead(int at)
+{
+    const rt_parking *behind[RT_AHEAD_SOCKETS];
+    int i;
+
+    for (i = 0; i < RT_AHEAD_SOCKETS; i++) {
+        behind[i] = ++at < owned.count ? owned.events[at].data.ptr : NULL;
+    }
+    rt_ahead_sockets(behind);
+}
+
 int rt_owned_listen(int *more)
 {
     const int count = owned.count;
     int i;
 
-    owned.slept = count ? times_slept() : owned.slept;
+    if (count) {
+        sched_yield(); /* who has answers to give, here or in another child, goes first */
+        owned.slept = times_slept();
+    }
     for (i = 0; i < count; i++) {
         rt_parking *own = owned.events[i].data.ptr;
 
+        fetch_ahead(i);
         if (own) { /* else the doorbell, which is to wake and no more, or it is gone */
             heard(own, (owned.events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0);
         }

@@ -56,3 +56,14 @@ void rt_wheel_turn(rt_wheel *wheel, apr_time_t now, void (*due)(rt_wheel_item *i
         }
     }
 }
+
+apr_time_t rt_wheel_next(const rt_wheel *wheel, apr_time_t until)
+{
+    const apr_time_t last = (until + RT_WHEEL_TICK - 1) / RT_WHEEL_TICK;
+    apr_time_t tick = wheel->turned + 1;
+
+    while (tick < last && !wheel->ticks[tick % RT_WHEEL_TICKS]) {
+        tick++;
+    }
+    return tick * RT_WHEEL_TICK;
+}

@@ -13,11 +13,11 @@
 
 #include <apr_time.h>
 
-/** How exact a deadline is, where the wheel is turned that often. */
-#define RT_WHEEL_TICK apr_time_from_msec(10)
+/** How exact a deadline is, where the wheel is turned that often. What is due in one is due at once. */
+#define RT_WHEEL_TICK apr_time_from_msec(4)
 
 /** 40 s once round: more than a poll waits and lingers. A later item is passed over until its time. */
-#define RT_WHEEL_TICKS 4096
+#define RT_WHEEL_TICKS 10240
 
 /** Zeroed, it hangs nowhere. */
 typedef struct rt_wheel_item {
@@ -41,5 +41,8 @@ void rt_wheel_remove(rt_wheel_item *item);
 
 /** Tell of each item whose time came since the last turn; due() may remove it, and no other. */
 void rt_wheel_turn(rt_wheel *wheel, apr_time_t now, void (*due)(rt_wheel_item *item));
+
+/** When to turn it next: the first tick that an item hangs at, at most the one of until. */
+apr_time_t rt_wheel_next(const rt_wheel *wheel, apr_time_t until);
 
 #endif /* RT_WHEEL_H */

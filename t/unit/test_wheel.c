@@ -48,7 +48,7 @@ static void each_is_told_of_at_its_time_and_not_before(void **state)
     hang(&item[2], 1250 * MS + 1);
     rt_wheel_turn(&wheel, 1250 * MS, take);
     assert_int_equal(told, 0);
-    rt_wheel_turn(&wheel, 1260 * MS, take);
+    rt_wheel_turn(&wheel, 1250 * MS + RT_WHEEL_TICK, take);
     assert_int_equal(told, 1);
     assert_ptr_equal(last, &item[2]);
     rt_wheel_turn(&wheel, 1500 * MS, take);
@@ -65,9 +65,9 @@ static void what_is_past_is_due_at_the_next_tick(void **state)
     rt_wheel_item item;
 
     hang(&item, 10 * MS);
-    rt_wheel_turn(&wheel, 1009 * MS, take);
+    rt_wheel_turn(&wheel, 1000 * MS + RT_WHEEL_TICK - 1, take);
     assert_int_equal(told, 0);
-    rt_wheel_turn(&wheel, 1010 * MS, take);
+    rt_wheel_turn(&wheel, 1000 * MS + RT_WHEEL_TICK, take);
     assert_int_equal(told, 1);
 }
 
@@ -123,6 +123,22 @@ static void a_wheel_that_stood_still_misses_nobody(void **state)
     assert_int_equal(told, 51);
 }
 
+static void it_says_when_to_turn_it_next(void **state)
+{
+    rt_wheel_item item[2];
+
+    assert_int_equal(rt_wheel_next(&wheel, 1000 * MS + 9 * RT_WHEEL_TICK - 1), 1000 * MS + 9 * RT_WHEEL_TICK);
+    hang(&item[0], 1041 * MS);
+    assert_int_equal(rt_wheel_next(&wheel, 1040 * MS), 1040 * MS);
+    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1044 * MS);
+    hang(&item[1], 10 * MS);
+    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1000 * MS + RT_WHEEL_TICK);
+    rt_wheel_turn(&wheel, 1020 * MS, take);
+    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1044 * MS);
+    /* it stood still: what was missed is due now, and a time that is past says so */
+    assert_int_equal(rt_wheel_next(&wheel, 1010 * MS), 1020 * MS + RT_WHEEL_TICK);
+}
+
 #define wheel_test(fn) cmocka_unit_test_setup(fn, start)
 
 int main(void)
@@ -134,6 +150,7 @@ int main(void)
         wheel_test(who_is_not_removed_is_told_of_once_a_round),
         wheel_test(a_time_beyond_a_round_is_passed_over_until_it_comes),
         wheel_test(a_wheel_that_stood_still_misses_nobody),
+        wheel_test(it_says_when_to_turn_it_next),
     };
 
     return unit_run(tests);
