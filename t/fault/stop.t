@@ -16,6 +16,7 @@ use Test::More;
 
 use constant { POLLS => 2000, SHARE => 3 / 4, THREADS => 16, ROUNDS => 2, SOON => 2.8 };
 plan skip_all => 'only event parks so many' if ($ENV{TEST_MPM} // 'event') ne 'event';
+plan skip_all => 'too few files (ulimit -n)' unless My::Server::want_files(POLLS + 500);
 expect_error('AH00484');      # so many who come at once take all threads for a moment, and that is said
 my $slow = My::Server::slowness();
 my $admin = caller_of(org => undef, role => 'admin');

@@ -174,6 +174,15 @@ sub without_leak_check {
     return $ENV{ASAN_OPTIONS} ? { ASAN_OPTIONS => "$ENV{ASAN_OPTIONS}:detect_leaks=0" } : {};
 }
 
+# Lets this process, and the servers that it starts, have so many files open. False where the limit of the
+# system is below.
+sub want_files {
+    my $most = int shift;
+    my ($soft, $hard) = split ' ', `prlimit --pid $$ --nofile --raw --noheadings -o SOFT,HARD`;
+    return 1 if $soft eq 'unlimited' || $soft >= $most;
+    return ($hard eq 'unlimited' || $hard >= $most) && system("prlimit --pid $$ --nofile=$most:") == 0;
+}
+
 # Where httpd's own modules are, for a LoadModule of one that the suite does not have.
 sub stock {
     my ($stock) = slurp("$stage/load.conf") =~ m{^LoadModule mpm_\w+_module (\S+)/mod_mpm}m;
