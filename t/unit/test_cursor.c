@@ -102,6 +102,30 @@ static void an_empty_secret_signs_nothing(void **state)
 }
 
 /* sha256("1") begins 6b, sha256("2") d4, sha256("10") 4a: equal on every node */
+static void what_was_signed_before_is_of_its_secret_alone(void **state)
+{
+    /* of one length each; the last two longer than what is remembered */
+    const char *const secrets[] = {
+        "secret-1", "secret-2", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-1",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-2"
+    };
+    rt_cursor cursor = { rt_cursor_partition(7), 5, 1 }, back;
+    char text[4][RT_CURSOR_SIZE], again[RT_CURSOR_SIZE];
+    rt_cursor_bond bond;
+    int i, j;
+
+    for (i = 0; i < 4; i++) {
+        bond = bond_of(secrets[i], "finance", 7);
+        assert_true(rt_cursor_write(text[i], &cursor, &bond));
+        assert_true(rt_cursor_write(again, &cursor, &bond));
+        assert_string_equal(again, text[i]);
+        for (j = 0; j <= i; j++) {
+            assert_int_equal(rt_cursor_read(&back, text[j], strlen(text[j]), &bond),
+                             j == i ? RT_CURSOR_OK : RT_CURSOR_FOREIGN);
+        }
+    }
+}
+
 static void partitions_are_the_published_ones(void **state)
 {
     assert_int_equal(rt_cursor_partition(1), 0x6b % 16);
@@ -116,6 +140,7 @@ int main(void)
                                         cmocka_unit_test(every_changed_character_is_noticed),
                                         cmocka_unit_test(what_we_never_wrote_is_malformed),
                                         cmocka_unit_test(an_empty_secret_signs_nothing),
+                                        cmocka_unit_test(what_was_signed_before_is_of_its_secret_alone),
                                         cmocka_unit_test(partitions_are_the_published_ones) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
