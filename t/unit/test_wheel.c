@@ -128,13 +128,13 @@ static void it_says_when_to_turn_it_next(void **state)
     rt_wheel_item item[2];
 
     assert_int_equal(rt_wheel_next(&wheel, 1000 * MS + 9 * RT_WHEEL_TICK - 1), 1000 * MS + 9 * RT_WHEEL_TICK);
-    hang(&item[0], 1041 * MS);
+    hang(&item[0], 1040 * MS + 1);
     assert_int_equal(rt_wheel_next(&wheel, 1040 * MS), 1040 * MS);
-    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1044 * MS);
+    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1040 * MS + RT_WHEEL_TICK);
     hang(&item[1], 10 * MS);
     assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1000 * MS + RT_WHEEL_TICK);
     rt_wheel_turn(&wheel, 1020 * MS, take);
-    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1044 * MS);
+    assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1040 * MS + RT_WHEEL_TICK);
     /* it stood still: what was missed is due now, and a time that is past says so */
     assert_int_equal(rt_wheel_next(&wheel, 1010 * MS), 1020 * MS + RT_WHEEL_TICK);
 }
