@@ -24,36 +24,27 @@ my ($polls, $herd) = $slow == 1 ? (10_000, 3_000) : (1_000, 500);
 plan skip_all => 'too few files (ulimit -n)' unless My::Server::want_files(1.8 * $polls);
 my $admin = caller_of(org => undef, role => 'admin');
 
-sub files_of { return scalar map { glob "/proc/$_/fd/*" } shift->children }
 sub has_ended { return IO::Select->new(shift)->can_read(0) }
 sub parked { return metrics('a', $admin)->{totals}{parked} }
 
 for my $way (qw(waitio owned)) {
-    my %site = (lines => "RealtimePark $way\nRealtimeMaxWaiters $polls\n", mpm => <<'CONF');
-StartServers        2
-ServerLimit         4
-ThreadsPerChild     8
-MaxRequestWorkers   16
-MinSpareThreads     1
-MaxSpareThreads     16
-AsyncRequestWorkerFactor 2400
-CONF
-    my $httpd = My::Server->new("gone-$way", realtime => 1, log => "LogLevel warn\n", %site)->start;
+    my $httpd = My::Server->new("gone-$way", realtime => 1, log => "LogLevel warn\n", mpm => My::Server::mpm_for_polls(2400),
+        lines => "RealtimePark $way\nRealtimeMaxWaiters $polls\n")->start;
     $Rt::address = '127.0.0.1:' . $httpd->port;
     is parked(), 0, "$way: it serves";
-    my $had = files_of($httpd);
+    my $had = $httpd->files;
 
     my @polls = map { poll('a', caller_of(org => ORG + $_ % 4), 'wait=25') } 1 .. $polls;
     ok wait_for(20 * $slow, sub { parked() == $polls }), "$polls polls are parked";
-    cmp_ok files_of($httpd), '>=', $had + $polls, '… with a descriptor each';
+    cmp_ok $httpd->files, '>=', $had + $polls, '… with a descriptor each';
     close $_ for @polls;
     my $left = time;
     ok wait_for(10 * $slow, sub { parked() == 0 }), 'all are gone';
     cmp_ok time - $left, '<=', SOON * $slow, '… and known to be, soon';
     is sum(map { waiters(ORG + $_) } 0 .. 3), 0, '… and counted as waiting nowhere';
     # the one that asks has a connection itself
-    ok wait_for(10 * $slow, sub { files_of($httpd) <= $had + 1 }), '… and no descriptor is left'
-        or diag files_of($httpd) . " descriptors, $had before";
+    ok wait_for(10 * $slow, sub { $httpd->files <= $had + 1 }), '… and no descriptor is left'
+        or diag $httpd->files . " descriptors, $had before";
 
     my $from = json_of(answer(poll('a', caller_of(org => ORG), 'wait=0')))->{cursor};
     my @herd = map { poll('a', caller_of(org => ORG), "wait=25&cursor=$from") } 1 .. $herd;

@@ -21,15 +21,7 @@ expect_error('AH00484');      # so many who come at once take all threads for a 
 my $slow = My::Server::slowness();
 my $admin = caller_of(org => undef, role => 'admin');
 
-my $httpd = My::Server->new('stop', realtime => 1, log => "LogLevel warn\n", mpm => <<'CONF');
-StartServers        2
-ServerLimit         4
-ThreadsPerChild     8
-MaxRequestWorkers   16
-MinSpareThreads     1
-MaxSpareThreads     16
-AsyncRequestWorkerFactor 600
-CONF
+my $httpd = My::Server->new('stop', realtime => 1, log => "LogLevel warn\n", mpm => My::Server::mpm_for_polls(600));
 
 sub start_with_polls {
     $httpd->start;

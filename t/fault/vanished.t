@@ -37,11 +37,7 @@ sub at {
     return $do->();
 }
 
-# Sockets that the server's children have open besides those that they listen at.
-sub sockets {
-    my $way = shift;
-    return scalar grep { (readlink($_) // '') =~ /^socket:/ } map { glob "/proc/$_/fd/*" } $server{$way}->children;
-}
+sub sockets { return $server{$_[0]}->files(qr/^socket:/) }
 
 my (%had, %polls, %began);
 for my $way (@ways) {

@@ -7,7 +7,7 @@ package My::Server;
 # the latest with the test. Its files are in t/logs/NAME, where t/TEST looks for what went wrong.
 #
 #   my $httpd = My::Server->new('reload', realtime => 1, dsn => $pg->host, lines => "Timeout 5\n");
-#   $httpd->start;  $httpd->port;  $httpd->children;  $httpd->errors($mark)
+#   $httpd->start;  $httpd->port;  $httpd->children;  $httpd->files;  $httpd->errors($mark)
 #   $httpd->configure(lines => …);  $httpd->graceful->renewed;  $httpd->restart;
 #   my ($status, $seconds) = $httpd->stop('TERM');
 #
@@ -59,6 +59,20 @@ MaxRequestWorkers  30
 MaxSpareServers    30
 </IfModule>
 CONF
+
+# mpm => for thousands of polls on event: two children of eight threads, of so many connections each.
+sub mpm_for_polls {
+    my $factor = shift;
+    return <<"CONF";
+StartServers        2
+ServerLimit         4
+ThreadsPerChild     8
+MaxRequestWorkers   16
+MinSpareThreads     1
+MaxSpareThreads     16
+AsyncRequestWorkerFactor $factor
+CONF
+}
 
 my $identity = <<"CONF";
     AuthType       TenantJWT
@@ -230,6 +244,13 @@ sub children {
     my @pids = map { $_ + 0 } <$ps>;
     close $ps;
     return @pids;
+}
+
+# How many files its children have open, or how many whose name is like that.
+sub files {
+    my ($self, $like) = @_;
+    my @open = map { glob "/proc/$_/fd/*" } $self->children;
+    return scalar grep { !$like || (readlink($_) // '') =~ $like } @open;
 }
 
 # Signals the parent, and waits until what it says for it stands in the log. It starts no child between
