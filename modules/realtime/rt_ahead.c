@@ -30,6 +30,12 @@ static void fetch_parking(const rt_parking *own)
     }
 }
 
+static void fetch_allocators(const conn_rec *c)
+{
+    fetch(c->pool, HEAD);
+    fetch(c->bucket_alloc, HEAD);
+}
+
 /* Where nobody else has it: what a worker has, it writes. */
 static int is_claimed(const rt_parking *own)
 {
@@ -48,8 +54,7 @@ static void fetch_request(const rt_parking *own)
 {
     if (is_claimed(own)) {
         fetch(own->poll->r, sizeof(*own->poll->r));
-        fetch(own->c->bucket_alloc, HEAD);
-        fetch(own->c->pool, HEAD);
+        fetch_allocators(own->c);
     }
 }
 
@@ -85,20 +90,31 @@ static int is_mine(const rt_parking *own)
     return own && (own->state == RT_PARKED || own->state == RT_IDLE);
 }
 
+static void fetch_connection(const rt_parking *own)
+{
+    if (is_mine(own)) {
+        fetch(own->c, sizeof(*own->c));
+        fetch(own->room, sizeof(*own->room));
+        fetch(own->input, sizeof(*own->input));
+        fetch(own->owned, 1);
+    }
+}
+
+static void fetch_reading(const rt_parking *own)
+{
+    if (is_mine(own)) {
+        const conn_rec *c = own->c;
+
+        fetch_allocators(c);
+        fetch(c->cs, sizeof(*c->cs));
+        fetch(c->input_filters, sizeof(*c->input_filters));
+        fetch(c->conn_config, HEAD);
+    }
+}
+
 void rt_ahead_sockets(const rt_parking *const next[RT_AHEAD_SOCKETS])
 {
     fetch_parking(next[2]);
-    if (is_mine(next[1])) {
-        fetch(next[1]->c, sizeof(*next[1]->c));
-        fetch(next[1]->room, sizeof(*next[1]->room));
-        fetch(next[1]->input, sizeof(*next[1]->input));
-        fetch(next[1]->owned, 1);
-    }
-    if (is_mine(next[0])) {
-        fetch(next[0]->c->pool, HEAD);
-        fetch(next[0]->c->bucket_alloc, HEAD);
-        fetch(next[0]->c->cs, sizeof(*next[0]->c->cs));
-        fetch(next[0]->c->input_filters, sizeof(*next[0]->c->input_filters));
-        fetch(next[0]->c->conn_config, HEAD);
-    }
+    fetch_connection(next[1]);
+    fetch_reading(next[0]);
 }

@@ -535,12 +535,18 @@ static void fetch_ahead(int at)
     rt_ahead_sockets(behind);
 }
 
+/* Whether more said something than the doorbell. */
+static int any_socket(void)
+{
+    return owned.count > 1 || (owned.count == 1 && owned.events[0].data.ptr);
+}
+
 int rt_owned_listen(int *more)
 {
     const int count = owned.count;
     int i;
 
-    if (count) {
+    if (any_socket()) {
         sched_yield(); /* who has answers to give, here or in another child, goes first */
         owned.slept = times_slept();
     }
