@@ -4,9 +4,10 @@
  * @file  tenant_cache.h
  * @brief Claims of tokens that were verified before, so that a signature is checked once a child
  *
- * Pure. Fixed size; an entry is for the token itself, all bytes of it, and for all that it was
- * verified against, so what changes (keys, rules) makes old entries unreachable instead of needing
- * to find them. An entry is never returned at or after its token's expiry.
+ * Pure. Bounded: at most sets * TENANT_CACHE_WAYS entries, each of some 300 bytes and below a KiB. An
+ * entry is found by the SHA-256 of the token and of all that it was verified against, so what changes
+ * (keys, rules) makes old entries unreachable instead of needing to find them. An entry is never
+ * returned at or after its token's expiry.
  */
 #ifndef TENANT_CACHE_H
 #define TENANT_CACHE_H
@@ -15,9 +16,10 @@
 
 #include "tenant_token.h"
 
-#define TENANT_CACHE_SLOTS 4096
-/** Longer tokens stand there by their SHA-256. */
-#define TENANT_CACHE_TOKEN_MAX 1024
+/** Sets of a child: more callers than one has connections, since callers that come by turns and are
+ * more than there are places would all be verified each time. */
+#define TENANT_CACHE_SETS 8192
+#define TENANT_CACHE_WAYS 4
 /** Callers with more properties are verified each time. */
 #define TENANT_CACHE_PROPERTIES_MAX 64
 /** Words of what a token is verified against. */
@@ -34,9 +36,11 @@ typedef struct tenant_cache_key {
 
 /**
  * @param seed  random
+ * @param sets  a power of two is not needed
  * @return a cache that lives as long as p, or NULL without memory
  */
-tenant_cache *tenant_cache_make(apr_pool_t *p, const unsigned char seed[APR_SIPHASH_KSIZE]);
+tenant_cache *tenant_cache_make(apr_pool_t *p, const unsigned char seed[APR_SIPHASH_KSIZE],
+                                apr_size_t sets);
 
 /** @return 1 and *claims (copied into p), or 0. Any thread. */
 int tenant_cache_get(tenant_cache *cache, const tenant_cache_key *key, apr_time_t now,

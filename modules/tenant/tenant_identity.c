@@ -272,7 +272,8 @@ static void child_init(apr_pool_t *p, server_rec *s)
 {
     unsigned char seed[APR_SIPHASH_KSIZE];
 
-    verified = RAND_bytes(seed, sizeof(seed)) == 1 ? tenant_cache_make(p, seed) : NULL;
+    verified = RAND_bytes(seed, sizeof(seed)) == 1 ? tenant_cache_make(p, seed, TENANT_CACHE_SETS)
+                                                    : NULL;
     if (!verified) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      OGLOGNO(1013) "no memory or randomness for the cache of verified tokens: "

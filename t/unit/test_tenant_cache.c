@@ -4,7 +4,8 @@
 #include "og_mac.h"
 #include "tenant_cache.h"
 
-#define WAYS 4
+#define WAYS TENANT_CACHE_WAYS
+#define SETS 256
 
 static const unsigned char seed[APR_SIPHASH_KSIZE] = { 4, 7, 1, 1 };
 
@@ -30,7 +31,7 @@ static tenant_claims caller(apr_int64_t user, apr_time_t expires)
 
 static void gives_back_what_was_put(void **state)
 {
-    tenant_cache *cache = tenant_cache_make(*state, seed);
+    tenant_cache *cache = tenant_cache_make(*state, seed, SETS);
     tenant_claims in = caller(9, 1000), out;
     tenant_cache_key key = key_of(*state, 1, 300, 1);
 
@@ -41,6 +42,11 @@ static void gives_back_what_was_put(void **state)
     assert_int_equal(out.user, 9);
     assert_string_equal(out.role, "staff");
     assert_string_equal(out.session, "s-1");
+    in.session = NULL;
+    tenant_cache_put(cache, &key, 10, &in);
+    assert_true(tenant_cache_get(cache, &key, 11, &out, *state));
+    assert_null(out.session);
+    assert_string_equal(out.role, "staff");
     assert_int_equal(out.property_count, 2);
     assert_int_equal(out.properties[0], 3);
     assert_int_equal(out.properties[1], 5);
@@ -51,7 +57,7 @@ static void gives_back_what_was_put(void **state)
 
 static void forgets_at_expiry(void **state)
 {
-    tenant_cache *cache = tenant_cache_make(*state, seed);
+    tenant_cache *cache = tenant_cache_make(*state, seed, SETS);
     tenant_claims in = caller(9, 1000), out;
     tenant_cache_key key = key_of(*state, 1, 300, 1);
 
@@ -60,17 +66,15 @@ static void forgets_at_expiry(void **state)
     assert_false(tenant_cache_get(cache, &key, 1000, &out, *state));
 }
 
-/* The end is what places are chosen by: tokens that differ before it share a set. */
 static void a_full_set_drops_the_least_recently_used(void **state)
 {
-    tenant_cache *cache = tenant_cache_make(*state, seed);
+    tenant_cache *cache = tenant_cache_make(*state, seed, 1);
     tenant_claims in = caller(9, 1000), out;
     tenant_cache_key key[WAYS + 1];
     unsigned n;
 
     for (n = 0; n <= WAYS; n++) {
-        key[n] = key_of(*state, 1, 300, 1);
-        ((char *)key[n].token)[n] ^= 1;
+        key[n] = key_of(*state, n, 300, 1);
     }
     for (n = 0; n < WAYS; n++) {
         tenant_cache_put(cache, &key[n], 10 + n, &in);
@@ -82,13 +86,59 @@ static void a_full_set_drops_the_least_recently_used(void **state)
     }
 }
 
+/* What is over goes before what is older, and what is put twice has one place. */
+static void a_full_set_drops_what_has_expired(void **state)
+{
+    tenant_cache *cache = tenant_cache_make(*state, seed, 1);
+    tenant_claims in, out;
+    unsigned n;
+
+    for (n = 0; n <= WAYS; n++) {
+        tenant_cache_key key = key_of(*state, n, 300, 1);
+
+        in = caller(n, n == 2 ? 15 : 1000);
+        tenant_cache_put(cache, &key, n < WAYS ? 10 + n : 20, &in);
+        tenant_cache_put(cache, &key, n < WAYS ? 10 + n : 20, &in);
+    }
+    for (n = 0; n <= WAYS; n++) {
+        tenant_cache_key key = key_of(*state, n, 300, 1);
+
+        assert_int_equal(tenant_cache_get(cache, &key, 22, &out, *state), n != 2);
+        assert_true(n == 2 || out.user == n);
+    }
+}
+
+/* A child's: as many callers as it has connections, who come by turns. */
+static void callers_by_turns_are_all_known(void **state)
+{
+    tenant_cache *cache = tenant_cache_make(*state, seed, TENANT_CACHE_SETS);
+    const unsigned callers = TENANT_CACHE_SETS * WAYS / 2;
+    unsigned n, known = 0;
+    tenant_claims in, out;
+    apr_pool_t *p;
+
+    apr_pool_create(&p, *state);
+    for (n = 0; n < 2 * callers; n++) {
+        tenant_cache_key key = key_of(p, n % callers, 300, 1);
+
+        if (tenant_cache_get(cache, &key, 20, &out, p)) {
+            known += out.user == n % callers;
+        }
+        else {
+            in = caller(n % callers, 1000);
+            tenant_cache_put(cache, &key, 10, &in);
+        }
+        apr_pool_clear(p);
+    }
+    assert_in_range(known, callers * 9 / 10, callers); /* a few sets have more than four */
+}
+
 /* Whatever is not the same token, from its first to its last byte, or is held against something
  * else, is not known; neither is one that is the digest of another. */
 static void another_token_is_another_token(void **state)
 {
-    static const apr_size_t lens[] = { 4, 47, 48, 300, TENANT_CACHE_TOKEN_MAX,
-                                       TENANT_CACHE_TOKEN_MAX + 1, TENANT_TOKEN_MAX };
-    tenant_cache *cache = tenant_cache_make(*state, seed);
+    static const apr_size_t lens[] = { 4, 47, 300, 1024, TENANT_TOKEN_MAX };
+    tenant_cache *cache = tenant_cache_make(*state, seed, SETS);
     tenant_claims in = caller(9, 1000), out;
     unsigned char digest[OG_SHA256_LEN];
     apr_size_t n, at;
@@ -121,7 +171,7 @@ static void another_token_is_another_token(void **state)
 /* One token that many locations hold against settings of their own has a place for each. */
 static void many_settings_have_many_places(void **state)
 {
-    tenant_cache *cache = tenant_cache_make(*state, seed);
+    tenant_cache *cache = tenant_cache_make(*state, seed, SETS);
     tenant_claims in = caller(9, 1000), out;
     tenant_cache_key key = key_of(*state, 1, 300, 0);
     unsigned n, known = 0;
@@ -137,9 +187,31 @@ static void many_settings_have_many_places(void **state)
     assert_int_equal(known, 16 * WAYS);
 }
 
+/* All that a caller may have at most is kept whole. */
+static void the_longest_entry_is_kept(void **state)
+{
+    tenant_cache *cache = tenant_cache_make(*state, seed, 1);
+    char role[TENANT_ROLE_MAX + 1] = { 0 }, session[TENANT_SESSION_MAX + 1] = { 0 };
+    apr_int64_t ids[TENANT_CACHE_PROPERTIES_MAX] = { 1 };
+    tenant_cache_key key = key_of(*state, 1, 300, 1);
+    tenant_claims in = caller(9, 1000), out;
+
+    memset(role, 'r', TENANT_ROLE_MAX);
+    memset(session, 's', TENANT_SESSION_MAX);
+    in.role = role;
+    in.session = session;
+    in.properties = ids;
+    in.property_count = TENANT_CACHE_PROPERTIES_MAX;
+    tenant_cache_put(cache, &key, 10, &in);
+    assert_true(tenant_cache_get(cache, &key, 11, &out, *state));
+    assert_string_equal(out.role, role);
+    assert_string_equal(out.session, session);
+    assert_memory_equal(out.properties, ids, sizeof(ids));
+}
+
 static void many_properties_are_not_kept(void **state)
 {
-    tenant_cache *cache = tenant_cache_make(*state, seed);
+    tenant_cache *cache = tenant_cache_make(*state, seed, SETS);
     apr_int64_t ids[TENANT_CACHE_PROPERTIES_MAX + 1];
     tenant_claims in = caller(9, 1000), out;
     tenant_cache_key key = key_of(*state, 1, 300, 1);
@@ -163,8 +235,11 @@ int main(void)
     const struct CMUnitTest tests[] = { unit_pool_test(gives_back_what_was_put),
                                         unit_pool_test(forgets_at_expiry),
                                         unit_pool_test(a_full_set_drops_the_least_recently_used),
+                                        unit_pool_test(a_full_set_drops_what_has_expired),
+                                        unit_pool_test(callers_by_turns_are_all_known),
                                         unit_pool_test(another_token_is_another_token),
                                         unit_pool_test(many_settings_have_many_places),
+                                        unit_pool_test(the_longest_entry_is_kept),
                                         unit_pool_test(many_properties_are_not_kept) };
 
     return unit_run(tests);
