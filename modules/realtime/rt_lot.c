@@ -22,9 +22,11 @@
 /* A poll that has waited so long will, as a rule, wait for longer */
 #define TIDY_AFTER apr_time_from_sec(1)
 
-/* Blocks that a request leaves behind, as a rule, and the size that fits any of them */
-#define BLOCKS_LEFT 3
-#define BLOCK       4096
+/* Blocks that a request leaves behind, as a rule, one of them where its head was heard: that reads on
+ * behind it, into another. And the size that fits any of them */
+#define BLOCKS_LEFT  3
+#define BLOCKS_HEARD 4
+#define BLOCK        4096
 
 /* How often a worker lets others run before it sleeps until RT_CLAIMED ends */
 #define YIELDS 16
@@ -164,10 +166,14 @@ static void settle(rt_parking *own)
 static void tidy(rt_parking *own)
 {
     apr_allocator_t *allocator = apr_pool_allocator_get(own->c->pool);
-    int i;
+    int left = own->head ? BLOCKS_HEARD : BLOCKS_LEFT;
 
+    if (own->owned) {
+        /* the core keeps the buffer of a head that it has read to its end, until it is asked again */
+        rt_client_look(own->c, own->input);
+    }
     apr_allocator_max_free_set(allocator, 1);
-    for (i = 0; i < BLOCKS_LEFT; i++) {
+    for (; left; left--) {
         apr_memnode_t *block = apr_allocator_alloc(allocator, BLOCK);
 
         if (block) {

@@ -56,6 +56,8 @@ typedef struct rt_parking {
     _Atomic rt_lot_state state; /* written under the lock, or by the worker whose it is */
     int inside;                 /* worker: our process_connection runs the others' */
     int polls;                  /* worker: it has had one */
+    apr_uint64_t head;          /* of what came last (rt_head.h); 0: not a whole head, or no look */
+    int heard_at;               /* … and behind how many answers that was */
     int away;            /* worker: the MPM watches it, so state is not RT_BUSY or RT_WANTS */
     int rung;            /* came while it was not RT_PARKED, or is queued for the notifier */
     int awaited;         /* a worker waits for RT_CLAIMED to end */

@@ -11,7 +11,6 @@
 
 #include "og_clock.h"
 #include "rt_ahead.h"
-#include "rt_head.h"
 #include "rt_parking.h"
 
 #include <ap_mpm.h>
@@ -54,7 +53,6 @@ struct rt_owned {
     ap_sb_handle_t *sbh;    /* the MPM's, for workers */
     apr_time_t since;       /* when it was adopted */
     apr_uint64_t known;     /* of the head of its polls (rt_head.h); 0: none yet */
-    apr_uint64_t candidate; /* of the one that a worker runs */
     int unheard;            /* its socket may have said something while nobody listened */
     int sending;            /* listened to for room to write */
     int ended;              /* nothing but its memory is left */
@@ -67,7 +65,7 @@ static struct {
     int count;
     apr_time_t workers_until;
     long slept; /* how often it has, before these events */
-    char scratch[RT_HEAD_MAX + 1];
+    char scratch[4096]; /* what is passed over */
 } owned = { .epoll = -1 };
 
 static int fd_of(const rt_parking *own)
@@ -318,35 +316,20 @@ static void run_here(rt_parking *own)
     }
 }
 
-/* Notifier: what the client has sent, and the hash of it if that is all of one head; else 0. */
-static rt_incoming peek(rt_parking *own, apr_uint64_t *hash)
-{
-    apr_size_t len = sizeof(owned.scratch);
-    rt_incoming came = rt_client_peek(own->c, own->input, owned.scratch, &len);
-
-    if (came != RT_DATA_CAME || !rt_head_hash(hash, owned.scratch, len, rt_segment_seed())) {
-        *hash = 0;
-    }
-    return came;
-}
-
 static void go_on(rt_parking *own);
 
 /* Notifier, no poll waits: see what the client wants. 0: nothing */
 static int hear(rt_parking *own)
 {
-    rt_owned *mine = own->owned;
-    apr_uint64_t hash;
-
-    switch (peek(own, &hash)) {
+    switch (rt_parking_hear(own)) {
     case RT_NOTHING_CAME:
         return 0;
     case RT_END_CAME:
         close_it(own);
         return 1;
     default:
-        mine->candidate = hash;
-        if (hash && hash == mine->known && og_clock_mono() >= owned.workers_until) {
+        if (own->head && own->head == own->owned->known
+            && og_clock_mono() >= owned.workers_until) {
             run_here(own);
             go_on(own);
         }
@@ -377,10 +360,13 @@ static void rest(rt_parking *own)
     }
 }
 
-/* What a poll is known again by; one with a body is not: that has yet to come. */
+/* What a poll is known again by. Not one with a body, which has yet to come, nor one that came behind
+ * what was heard: that head is another request's. */
 static void recognize(rt_parking *own)
 {
-    own->owned->known = ap_request_has_body(own->poll->r) ? 0 : own->owned->candidate;
+    own->owned->known = own->c->keepalives == own->heard_at && !ap_request_has_body(own->poll->r)
+                            ? own->head
+                            : 0;
 }
 
 /* Notifier, RT_WANTS: 1: parked */

@@ -61,12 +61,19 @@ static int park(rt_parking *own, int *more)
     return 0;
 }
 
+/* Worker: see what came. What the notifier may soon read itself it is to know from the first on. */
+static rt_incoming look(rt_parking *own, rt_lot_state was)
+{
+    return was != RT_PARKED && rt_owned_is_open() ? rt_parking_hear(own)
+                                                  : rt_client_look(own->c, own->input);
+}
+
 /* Worker: the socket of a parked connection is readable. 1: go on with the next request */
 static int resume(rt_parking *own)
 {
     rt_lot_state was = rt_lot_take_back(own);
     conn_rec *c = own->c;
-    rt_incoming what = rt_client_look(own->c, own->input);
+    rt_incoming what = look(own, was);
 
     if (was == RT_PARKED && what == RT_NOTHING_CAME && give_away(own, RT_PARKED)) {
         return 0;

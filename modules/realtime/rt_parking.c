@@ -3,7 +3,22 @@
 /* A connection and the poll that it is at, see rt_parking.h. */
 #include "rt_parking.h"
 
+#include "rt_head.h"
+
 #include <http_request.h>
+
+rt_incoming rt_parking_hear(rt_parking *own)
+{
+    char text[RT_HEAD_MAX + 1];
+    apr_size_t len = sizeof(text);
+    rt_incoming came = rt_client_peek(own->c, own->input, text, &len);
+
+    if (came != RT_DATA_CAME || !rt_head_hash(&own->head, text, len, rt_segment_seed())) {
+        own->head = 0;
+    }
+    own->heard_at = own->c->keepalives;
+    return came;
+}
 
 void rt_parking_begin(rt_parking *own)
 {

@@ -12,6 +12,9 @@
 #include "rt_client.h"
 #include "rt_lot.h"
 
+/** See what the client sends next, without reading it, and its own->head. */
+rt_incoming rt_parking_hear(rt_parking *own);
+
 /** RT_WANTS: its poll is to be parked. */
 void rt_parking_begin(rt_parking *own);
 

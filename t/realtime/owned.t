@@ -13,6 +13,7 @@ use My::Log qw(expect_error);
 use My::Server;
 use Rt qw(answer ask caller_of event ids json_of metrics poll publish request say_on subscribe wait_for waiters);
 use Test::More;
+use Time::HiRes qw(sleep);
 
 plan skip_all => 'owned is for the event MPM' if ($ENV{TEST_MPM} // 'event') ne 'event';
 expect_error('AH00484|AH10159');     # all threads are taken, and that is said
@@ -63,7 +64,7 @@ sub all_taken {
     };
 }
 
-# A connection whose polls are known: the third is the first that is run without a worker
+# A connection whose polls are known: its third is run without a worker
 sub known {
     my $more = shift;
     my $socket = ask('GET', '/index.html');
@@ -168,6 +169,14 @@ ok needs_no_worker($socket, head('wait=x')), 'a poll that is refused is so witho
 is answer($socket)->{status}, 400, 'with its error';
 ok wait_for(5, sub { said_within($socket, 0.1) && !sysread $socket, my $text, 1 }), 'and its connection ends, as ever behind a 400';
 
+# a client that begins with where it is, as most do, is known by its second poll
+$socket = ask('GET', '/rt/a/subscribe?cursor=now&wait=0', undef, Authorization => token());
+answer($socket) or BAIL_OUT('no answer');
+ok !needs_no_worker($socket, my $second = head(NOW)), 'a second poll is run by a worker';
+answer($socket) or BAIL_OUT('no answer');
+ok needs_no_worker($socket, $second), 'and known again behind it';
+answer($socket) or BAIL_OUT('no answer');
+
 # who looks after a request on such a connection is seen in the scoreboard
 my $status = answer(say_on(known(), "GET /server-status HTTP/1.1\r\nHost: shown\r\n\r\n"));
 like $status->{body}, qr{GET /server-status HTTP/1.1}, 'a request that a worker runs is shown by mod_status';
@@ -191,6 +200,7 @@ RewriteEngine On
 RewriteMap asked prg:@{[$httpd->dir]}/slow.pl
 RewriteCond %{QUERY_STRING} (slow|quick)
 RewriteRule ^/rt/a/subscribe - [E=said:\${asked:%1}]
+RewriteRule ^/lasts - [E=said:\${asked:slow}]
 CONF
 $socket = known();
 my $mark = $httpd->mark;
@@ -203,5 +213,15 @@ like $httpd->errors($mark), qr/:info\].*OG1524: a poll waited for \d+ ms before 
 ok !needs_no_worker($socket, head(NOW)), 'and workers run the next ones';
 answer($socket) or BAIL_OUT('no answer');
 ok wait_for(30, sub { my $soon = needs_no_worker($socket, head(NOW)); answer($socket) or BAIL_OUT('no answer'); $soon }), 'for a while';
+
+# what a poll came behind is not known for one
+my $lasts = "GET /lasts HTTP/1.1\r\nHost: localhost\r\n\r\n";
+say_on($socket, $lasts);
+sleep 0.05;
+say_on($socket, head(NOW));
+my $both = '';
+wait_for(20, sub { sysread $socket, $both, 65536, length $both if said_within($socket, 0.1); return 2 <= (() = $both =~ m{HTTP/1\.1 \d}g) })
+    or BAIL_OUT('no answers to two');
+ok !needs_no_worker($socket, $lasts), 'a request that a poll came close behind is a worker\'s';
 is(($httpd->stop)[0], 0, 'the server ends');
 done_testing;
