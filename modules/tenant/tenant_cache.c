@@ -1,9 +1,11 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* The verified-claims cache, see tenant_cache.h. Sets of four slots; a set is chosen by a keyed hash
- * of the digest, so that nobody can tell which tokens share one. Entries are as long as what they hold:
- * most callers have a few properties, and a child with 10,000 parked polls has as many callers. Each
- * stripe's lock covers the sets of its number and is held for a copy's time. */
+ * of the token's end, its signature, which no two tokens of an issuer share, so that nobody can tell
+ * which tokens share a set. Only who knows that end gets as far as a comparison with the whole: its
+ * time tells nobody anything of a token that he does not have. Entries are as long as what they hold:
+ * a child with 10,000 parked polls has as many callers. Each stripe's lock covers the sets of its number
+ * and is held for a copy's time. */
 #include "tenant_cache.h"
 
 #include <apr_strings.h>
@@ -17,21 +19,25 @@
 #define WAYS    TENANT_CACHE_WAYS
 #define STRIPES 16
 
+/* Characters of a token's end: of its signature, enough that no two tokens have the same */
+#define END 24
+
 /* Bytes of what claims point to, at most: properties first, then role and, if there is one, session */
 #define ROOM_MAX                                                                                   \
     (TENANT_CACHE_PROPERTIES_MAX * sizeof(apr_int64_t) + TENANT_ROLE_MAX + 1 + TENANT_SESSION_MAX + 1)
 
 /* One token's caller. */
 typedef struct {
-    unsigned char digest[OG_SHA256_LEN]; /* of the token, and of what it was held against */
-    apr_time_t used;                     /* last time it was put or got */
-    tenant_claims claims;                /* its pointers are not used, but for session: NULL or not */
-    apr_size_t size;                     /* of the room */
+    apr_time_t used;      /* last time it was put or got */
+    apr_uint64_t against[TENANT_CACHE_AGAINST];
+    tenant_claims claims; /* its pointers are not used, but for session: NULL or not */
+    apr_size_t len;       /* of the token */
+    apr_size_t size;      /* of what claims point to, in room; the token's proof is behind it */
     apr_int64_t room[];
 } entry;
 
 typedef struct {
-    apr_uint64_t hash; /* of the digest */
+    apr_uint64_t hash;
     entry *who;        /* malloc'ed; NULL: free */
 } slot;
 
@@ -44,8 +50,11 @@ struct tenant_cache {
 
 /* Where to look for a token, and what has to stand there. */
 typedef struct {
-    unsigned char digest[OG_SHA256_LEN];
+    const tenant_cache_key *key;
     apr_uint64_t hash;
+    const char *proof; /* the token, or its digest */
+    apr_size_t proof_len;
+    unsigned char digest[OG_SHA256_LEN];
     slot *set;
     apr_thread_mutex_t *lock;
 } search;
@@ -85,19 +94,49 @@ tenant_cache *tenant_cache_make(apr_pool_t *p, const unsigned char seed[APR_SIPH
     return cache;
 }
 
+/* One word for all settings, which are nobody's to choose: the same token, held against others, is
+ * to be found in another set. */
+static apr_uint64_t fold(const apr_uint64_t against[TENANT_CACHE_AGAINST])
+{
+    apr_uint64_t word = 0;
+    int i;
+
+    for (i = 0; i < TENANT_CACHE_AGAINST; i++) {
+        word = (word << 7 | word >> 57) ^ against[i];
+    }
+    return word;
+}
+
 /* @return 0 when OpenSSL fails */
 static int prepare(search *for_it, const tenant_cache *cache, const tenant_cache_key *key)
 {
-    apr_size_t set;
+    apr_size_t end = key->len < END ? key->len : END, set;
+    struct {
+        apr_uint64_t against;
+        char end[END];
+    } place = { fold(key->against), { 0 } };
 
-    if (!og_sha256_two(for_it->digest, key->against, sizeof(key->against), key->token, key->len)) {
-        return 0;
-    }
-    for_it->hash = apr_siphash24(for_it->digest, sizeof(for_it->digest), cache->seed);
+    memcpy(place.end, key->token + key->len - end, end);
+    for_it->key = key;
+    for_it->hash = apr_siphash24(&place, sizeof(place), cache->seed);
     set = for_it->hash % cache->sets;
     for_it->set = &cache->slots[set * WAYS];
     for_it->lock = cache->locks[set % STRIPES];
+    for_it->proof = key->token;
+    for_it->proof_len = key->len;
+    if (key->len > TENANT_CACHE_TOKEN_MAX) {
+        for_it->proof = (const char *)for_it->digest;
+        for_it->proof_len = sizeof(for_it->digest);
+        return og_sha256(for_it->digest, key->token, key->len);
+    }
     return 1;
+}
+
+static int is_for(const entry *who, const search *for_it)
+{
+    return who->len == for_it->key->len
+           && !memcmp(who->against, for_it->key->against, sizeof(who->against))
+           && !memcmp((const char *)who->room + who->size, for_it->proof, for_it->proof_len);
 }
 
 /* Under lock: the token's slot, or NULL */
@@ -107,8 +146,7 @@ static slot *find(const search *for_it)
     int way;
 
     for (way = 0; way < WAYS; way++) {
-        if (set[way].who && set[way].hash == for_it->hash
-            && !memcmp(set[way].who->digest, for_it->digest, sizeof(for_it->digest))) {
+        if (set[way].who && set[way].hash == for_it->hash && is_for(set[way].who, for_it)) {
             return &set[way];
         }
     }
@@ -158,14 +196,16 @@ static entry *make(const search *for_it, apr_time_t now, const tenant_claims *cl
     apr_size_t role = strlen(claims->role) + 1;
     apr_size_t session = claims->session ? strlen(claims->session) + 1 : 0;
     apr_size_t size = properties + role + session;
-    entry *who = size <= ROOM_MAX ? malloc(sizeof(entry) + size) : NULL;
+    entry *who = size <= ROOM_MAX ? malloc(sizeof(entry) + size + for_it->proof_len)
+                                  : NULL;
     char *room;
 
     if (!who) {
         return NULL;
     }
-    memcpy(who->digest, for_it->digest, sizeof(who->digest));
     who->used = now;
+    memcpy(who->against, for_it->key->against, sizeof(who->against));
+    who->len = for_it->key->len;
     who->claims = *claims;
     who->size = size;
     room = (char *)who->room;
@@ -176,6 +216,7 @@ static entry *make(const search *for_it, apr_time_t now, const tenant_claims *cl
     if (session) {
         memcpy(room + properties + role, claims->session, session);
     }
+    memcpy(room + size, for_it->proof, for_it->proof_len);
     return who;
 }
 

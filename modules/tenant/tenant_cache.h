@@ -4,10 +4,10 @@
  * @file  tenant_cache.h
  * @brief Claims of tokens that were verified before, so that a signature is checked once a child
  *
- * Pure. Bounded: at most sets * TENANT_CACHE_WAYS entries, each of some 300 bytes and below a KiB. An
- * entry is found by the SHA-256 of the token and of all that it was verified against, so what changes
- * (keys, rules) makes old entries unreachable instead of needing to find them. An entry is never
- * returned at or after its token's expiry.
+ * Pure. Bounded: at most sets * TENANT_CACHE_WAYS entries, each 300 bytes longer than its token, as a
+ * rule, and below two KiB. An entry is for the token itself, all bytes of it, and for all that it was
+ * verified against, so what changes (keys, rules) makes old entries unreachable instead of needing to
+ * find them. An entry is never returned at or after its token's expiry.
  */
 #ifndef TENANT_CACHE_H
 #define TENANT_CACHE_H
@@ -20,6 +20,8 @@
  * more than there are places would all be verified each time. */
 #define TENANT_CACHE_SETS 8192
 #define TENANT_CACHE_WAYS 4
+/** Longer tokens stand there by their SHA-256. */
+#define TENANT_CACHE_TOKEN_MAX 1024
 /** Callers with more properties are verified each time. */
 #define TENANT_CACHE_PROPERTIES_MAX 64
 /** Words of what a token is verified against. */

@@ -51,7 +51,7 @@ sub both {
 # Parked as fast as it goes, all end their wait at once 25 seconds later: enough time to look at a server
 # that has nothing to do. Opened over 25 seconds, they end evenly, while events are published.
 my ($idle, $idle_other) = both('idle', 1, polls => $polls, orgs => $polls, rate => 500, seconds => 1, idle => 5);
-my ($many, $other) = both('many', 1, polls => $polls, orgs => $polls, rate => 500, seconds => $seconds, ramp => 25);
+my ($many, $other) = both('many', $rounds, polls => $polls, orgs => $polls, rate => 500, seconds => $seconds, ramp => 25);
 my ($one, $beside) = both('one', $rounds, polls => 1000, orgs => 1, rate => 10, seconds => $seconds);
 
 my $missed = 0;

@@ -3,6 +3,7 @@
 /* Adding up and printing: a table for people, then a key=value line each for programs. */
 #include "load.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,10 +35,11 @@ void load_latency_add(load_counts *counts, int64_t micros)
     }
 }
 
-/* Milliseconds that a share of the deliveries did not exceed. */
-static double percentile(const load_counts *sum, double share)
+/* Milliseconds that a share of the deliveries did not exceed. A server is not the quicker for what it
+ * loses: that counts as later than all that came. */
+static double percentile(const load_counts *sum, long lost, double share)
 {
-    uint64_t all = 0, below = 0;
+    uint64_t all = (uint64_t)lost, below = 0;
     unsigned int i;
 
     for (i = 0; i < LOAD_HIST; i++) {
@@ -51,7 +53,7 @@ static double percentile(const load_counts *sum, double share)
             return (double)(top < sum->latest ? top : sum->latest) / 1000;
         }
     }
-    return 0;
+    return all ? INFINITY : 0;
 }
 
 static void add(load_counts *sum, load_counts *one)
@@ -185,8 +187,8 @@ static void print_values(const load_plan *plan, const load_counts *sum, long los
     for (i = 0; i < LOAD_ERRORS; i++) {
         printf("error_%s=%ld\n", names[i], sum->errors[i]);
     }
-    printf("p50_ms=%.2f\np95_ms=%.2f\np99_ms=%.2f\nmax_ms=%.2f\n", percentile(sum, 0.5),
-           percentile(sum, 0.95), percentile(sum, 0.99), (double)sum->latest / 1000);
+    printf("p50_ms=%.2f\np95_ms=%.2f\np99_ms=%.2f\nmax_ms=%.2f\n", percentile(sum, lost, 0.5),
+           percentile(sum, lost, 0.95), percentile(sum, lost, 0.99), (double)sum->latest / 1000);
 }
 
 void load_report(const load_plan *plan, load_shared *shared, const load_outcome *outcome)
@@ -208,7 +210,7 @@ void load_report(const load_plan *plan, load_shared *shared, const load_outcome 
            atomic_load(&sum.sent), plan->rate);
     printf("%-22s %ld, lost %ld, duplicated %ld\n", "delivered", delivered, lost, sum.duplicates);
     printf("%-22s p50 %.2f, p95 %.2f, p99 %.2f, max %.2f\n", "milliseconds",
-           percentile(&sum, 0.5), percentile(&sum, 0.95), percentile(&sum, 0.99),
+           percentile(&sum, lost, 0.5), percentile(&sum, lost, 0.95), percentile(&sum, lost, 0.99),
            (double)sum.latest / 1000);
     printf("%-22s %ld answers, %ld empty, %ld paced, %ld drained\n", "polls",
            atomic_load(&sum.answers), sum.empty, sum.paced, sum.drained);

@@ -6,6 +6,8 @@ use strict;
 use warnings FATAL => 'all';
 use FindBin;
 use lib "$ENV{TEST_STAGE}/t/lib", "$FindBin::Bin/../realtime";
+use IO::Select ();
+use IO::Socket::INET ();
 use List::Util qw(sum);
 use My::Load qw(pollload start_pollload);
 use My::Server ();
@@ -50,4 +52,33 @@ ok wait_for(60, sub {
 $got = $run->result(stop => 1);
 cmp_ok $got->{error_gap}, '>=', 20, 'a store that forgot is noticed by every poll';
 cmp_ok $got->{errors}, '>=', $got->{error_gap}, '… as errors';
+
+# What nchan says, of events 1 in 4 of which it confirms and forgets.
+sub forgetful {
+    my $listen = shift;
+    my ($select, %text, %parked) = IO::Select->new($listen);
+    while (my @ready = $select->can_read) {
+        for my $socket (@ready) {
+            if ($socket == $listen) { $select->add(scalar $listen->accept); next }
+            if (!sysread $socket, $text{$socket}, 65536, length($text{$socket} // '')) { $select->remove($socket); next }
+            if ($text{$socket} =~ s{\AGET /sub/(\d+) .*?\r\n\r\n}{}s) { push @{ $parked{$1} }, $socket }
+            next unless $text{$socket} =~ s{\APOST /pub/(\d+) .*?\r\n\r\n(.*?"n":(\d+)\}\})}{}s;
+            my ($org, $event, $n) = ($1, $2, $3);
+            syswrite $socket, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
+            next if $n % 4 == 0;
+            syswrite $_, "HTTP/1.1 200 OK\r\nEtag: $n\r\nLast-Modified: now\r\nContent-Length: " . length($event) . "\r\n\r\n$event"
+                for splice @{ $parked{$org} };
+        }
+    }
+    exit 0;
+}
+my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 10, Proto => 'tcp') or die "listen: $!";
+my $pid = fork // die "fork: $!";
+forgetful($listen) if !$pid;
+$got = pollload(port => $listen->sockport, polls => 5, orgs => 5, nchan => 1, quiet => 1, rate => 20, seconds => 2, drain => 1);
+kill TERM => $pid;
+waitpid $pid, 0;
+is $got->{lost}, 10, 'what is lost is counted';
+cmp_ok $got->{p50_ms}, '<', 1000, '… and what came has its time';
+cmp_ok $got->{p95_ms}, '==', 'inf', '… where what is lost is later than all that came';
 done_testing;

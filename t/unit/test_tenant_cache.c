@@ -137,7 +137,8 @@ static void callers_by_turns_are_all_known(void **state)
  * else, is not known; neither is one that is the digest of another. */
 static void another_token_is_another_token(void **state)
 {
-    static const apr_size_t lens[] = { 4, 47, 300, 1024, TENANT_TOKEN_MAX };
+    static const apr_size_t lens[] = { 4, 47, 48, 300, TENANT_CACHE_TOKEN_MAX,
+                                       TENANT_CACHE_TOKEN_MAX + 1, TENANT_TOKEN_MAX };
     tenant_cache *cache = tenant_cache_make(*state, seed, SETS);
     tenant_claims in = caller(9, 1000), out;
     unsigned char digest[OG_SHA256_LEN];
