@@ -61,7 +61,8 @@ static int park(rt_parking *own, int *more)
     return 0;
 }
 
-/* Worker: see what came. What the notifier may soon read itself it is to know from the first on. */
+/* Worker: see what came. If that is a poll which the notifier gets (rt_owned_adopt), it is to know the next
+ * one by its head. */
 static rt_incoming look(rt_parking *own, rt_lot_state was)
 {
     return was != RT_PARKED && rt_owned_is_open() ? rt_parking_hear(own)

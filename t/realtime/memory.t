@@ -17,7 +17,6 @@ plan skip_all => 'only event keeps polls without a thread' if ($ENV{TEST_MPM} //
 plan skip_all => 'sanitizers have blocks of their own' if $ENV{ASAN_OPTIONS} || $ENV{TSAN_OPTIONS};
 
 my ($polls, $org) = (300, 330);
-my $httpd;
 
 # Of the suite's modules those that a server of polls has
 my $needed = qr/^LoadModule (?:mpm_event|authn_core|authz_core|authz_host|authz_user|mime|reqtimeout|tenant|realtime_lp)_module/;
@@ -52,7 +51,7 @@ sub all_again {
 }
 
 for my $park (qw(waitio owned)) {
-    $httpd = My::Server->new("memory_$park", realtime => 1, load => $load, log => "LogLevel warn\n",
+    my $httpd = My::Server->new("memory_$park", realtime => 1, load => $load, log => "LogLevel warn\n",
         lines => "RealtimePark $park\nTimeout 60\nKeepAliveTimeout 60\n", mpm => "StartServers 1\nServerLimit 1\nThreadsPerChild 3\n"
             . "MaxRequestWorkers 3\nMinSpareThreads 1\nMaxSpareThreads 3\nAsyncRequestWorkerFactor 400\n");
     $httpd->start;
