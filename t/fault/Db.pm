@@ -140,26 +140,15 @@ sub ends_well {
     return;
 }
 
-# Holds the table of expenses until unlock_table(), or the server's end.
+# Holds the table of expenses until unlock_table(): in a prepared transaction, which outlives the server. A session
+# that held it would be ended with the server, maybe ahead of who waits, who would then be served.
 sub lock_table {
-    my $host = shift;
-    open my $psql, '|-', "psql -Xq 'host=$host user=test dbname=orgscale application_name=locker' >/dev/null 2>&1"
-        or die "psql: $!";
-    $psql->autoflush(1);
-    print $psql "BEGIN; LOCK TABLE transactions;\n";
-    My::DB::wait_for(10, sub {
-        My::DB::value("SELECT count(*) FROM pg_locks WHERE relation = 'transactions'::regclass"
-            . " AND mode = 'AccessExclusiveLock' AND granted");
-    }) or die 'no lock';
-    return $psql;
+    My::DB::sql(q{BEGIN; LOCK TABLE transactions; PREPARE TRANSACTION 'lock'});
+    return;
 }
 
 sub unlock_table {
-    my $psql = shift;
-    local $SIG{PIPE} = 'IGNORE';        # the server may have ended, and psql with it
-    local ($?, $!) = (0, 0);
-    print $psql "COMMIT;\n\\q\n";
-    close $psql;
+    My::DB::sql(q{ROLLBACK PREPARED 'lock'});
     return;
 }
 

@@ -87,12 +87,12 @@ holds('slow by 4 s', [503, 504], $late, $busy, $down);
 $proxy->pass;
 recovers('fast again');
 
-my $lock = lock_table($pg->host);
+lock_table();
 holds('table locked', [503, 504], $late, $busy);
 my @writes = map { ask_post("locked-$_") } 1 .. 3;
 my @verdicts = map { verdict(answer($_)) } @writes;
 is_deeply [grep { $_ ne $late && $_ ne $busy } @verdicts], [], 'table locked: writes are told likewise';
-unlock_table($lock);
+unlock_table();
 recovers('unlocked');
 is_deeply [map { repeat("locked-$_") } 1 .. 3], [(201) x 3], 'unlocked: the writes repeated are done';
 

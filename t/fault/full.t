@@ -53,7 +53,7 @@ for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio owned condvar) :
         my $short = poll('a', caller_of(org => 751), 'wait=3');
         ok wait_for(10, sub { waiters($org) == POLLS && waiters(751) == 1 }), "$way, $round: polls are parked";
         my ($publication, $last) = publication();
-        my $lock = lock_table($pg->host);
+        lock_table();
         my @lists = map { ask_list() } 1 .. THREADS;
         my $other = ask('GET', '/index.html');
         ok !answer($other, 1), "$way, $round: all threads are taken";
@@ -68,7 +68,7 @@ for my $way (($ENV{TEST_MPM} // 'event') eq 'event' ? qw(waitio owned condvar) :
         my $res = answer($short, 10);
         ok $res && json_of($res)->{cursor}, "$way, $round: who waits for nothing has his answer when his time is there";
         ok !IO::Select->new(@lists)->can_read(0), "$way, $round: while the threads are still taken";
-        unlock_table($lock);
+        unlock_table();
         is scalar(grep { (answer($_, 20) // { status => 0 })->{status} == 200 } @lists), THREADS, "$way, $round: then they are free";
     }
 }

@@ -42,7 +42,8 @@ sub start {
     if (!$self->{pid}) {
         open STDOUT, '>>', "$dir/postgres.log";
         open STDERR, '>&', \*STDOUT;
-        exec "$self->{bin}/postgres", '-D', "$dir/data", '-k', $dir, '-h', '', '-F', @_
+        exec "$self->{bin}/postgres", '-D', "$dir/data", '-k', $dir, '-h', '', '-F',
+            '-c', 'max_prepared_transactions=1', @_
             or POSIX::_exit(127);
     }
     $self->wait_ready;
