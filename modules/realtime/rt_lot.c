@@ -16,7 +16,8 @@
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
 /* Polls that the notifier takes at a time: as the last of them is RT_CLAIMED while the others are
- * answered, no more than a millisecond's */
+ * answered, no more than a millisecond's. Behind them others run: who reads these answers, and who has
+ * some to give in another child. Else most polls of a large organization wait for the last of them. */
 #define CHUNK 32
 
 /* A poll that has waited so long will, as a rule, wait for longer */
@@ -317,9 +318,9 @@ int rt_lot_serve(rt_parking *own)
 static int serve_some(void)
 {
     rt_parking *own = claim(), *next;
-    int any = own != NULL;
+    int n;
 
-    for (; own; own = next) {
+    for (n = 0; own; own = next, n++) {
         next = own->queued;
         rt_ahead_answers(next);
         if (own->owned) {
@@ -329,7 +330,10 @@ static int serve_some(void)
             rt_lot_serve(own);
         }
     }
-    return any;
+    if (n == CHUNK) {
+        sched_yield();
+    }
+    return n > 0;
 }
 
 /* Notifier: when it turns again, if nothing wakes it before */
