@@ -27,8 +27,8 @@ struct request_rec;
  */
 APR_DECLARE_OPTIONAL_FN(void, edge_tag, (struct request_rec *r, const char *tag));
 
-/** Whether a family (EdgeCache) says how long r's answer is kept: a handler then says nothing of it,
- * unless it forbids to keep it at all. Behind fixups. */
+/** Whether a family (EdgeCache) says how long r's answer is kept: a handler then says nothing of
+ * it, unless it forbids to keep it at all. Behind fixups. */
 APR_DECLARE_OPTIONAL_FN(int, edge_keeps, (const struct request_rec *r));
 
 #endif /* MOD_EDGE_H */

@@ -144,14 +144,14 @@ typedef struct idempotency_store {
 
 /**
  * A store that is far away, a database, may be spared most replays: who writes through it tells
- * mod_idempotency of each answer that was committed, and asks for it before the store. Shared memory
- * of this host and nobody's authority: no key is claimed in it, an answer may be forgotten at any
- * time, and what is not in it, or is another request's, is for the store to say. Off unless
+ * mod_idempotency of each answer that was committed, and asks for it before the store. Shared
+ * memory of this host and nobody's authority: no key is claimed in it, an answer may be forgotten
+ * at any time, and what is not in it, or is another request's, is for the store to say. Off unless
  * IdempotencyRemember says otherwise. Optional functions; retrieve them in an optional_fn_retrieve
  * hook. Any thread of a child; no I/O, and never longer than 100 ms.
  *
- * Of the claim org, user, key and fingerprint count. An answer once recalled was committed; that its
- * row is there still it does not say.
+ * Of the claim org, user, key and fingerprint count. An answer once recalled was committed; that
+ * its row is there still it does not say.
  */
 
 /**

@@ -7,8 +7,8 @@
  * Pure. Log-linear: each value below 64 has a bucket of its own, each power of two above it is cut
  * into 32 of the same width, so the middle of a bucket is never further than 1/64 from what was
  * counted there. Zeroed memory is an empty histogram. No lock: processes that share the memory add
- * to it at once, each addition is one atomic increment (and rarely one of the maximum), and one that
- * dies in the middle loses its own value at most.
+ * to it at once, each addition is one atomic increment (and rarely one of the maximum), and one
+ * that dies in the middle loses its own value at most.
  */
 #ifndef OG_HISTOGRAM_H
 #define OG_HISTOGRAM_H

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file  edge_builders.h
- * @brief Who is making the answer for a key that is not in the cache, so that others can wait for it
+ * @brief Who is making the answer for a key that is not in the cache: others can wait for it
  *
  * Pure. Layout, for shared memory:
  *

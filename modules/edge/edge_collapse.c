@@ -109,8 +109,8 @@ int edge_collapse_wait(const edge_build *build, apr_time_t until)
 }
 
 /* mod_cache's filter has left when it decided not to keep the answer, and went with all others when
- * there was an error: who waits need not wait for the client to have read it. An origin that fails may
- * not fail the next time, and is to be spared until then. */
+ * there was an error: who waits need not wait for the client to have read it. An origin that fails
+ * may not fail the next time, and is to be spared until then. */
 static int egress(request_rec *r, int trusted)
 {
     edge_request *own = edge_request_of(r);

@@ -3,8 +3,8 @@
 /* EDGE_CONDITIONS: what the client said of versions, held against the representation that it would
  * get, wherever that comes from: a handler, a backend, the cache. Behind mod_cache's filters, so
  * that the cache sees whole responses. A 304 says what its 200 would have said (RFC 9110 15.4.5):
- * it is that response, without its body; and who asked for no such thing gets none, though an origin
- * says so. */
+ * it is that response, without its body; and who asked for no such thing gets none, though an
+ * origin says so. */
 #include "edge.h"
 
 #include <http_protocol.h>

@@ -39,8 +39,8 @@ static int is_good(const request_rec *r)
            || r->status == HTTP_PARTIAL_CONTENT || r->status == HTTP_NOT_MODIFIED;
 }
 
-/* A line of ours, with no-transform where the one that it replaces has it. The line that was kept is
- * mostly ours as well. */
+/* A line of ours, with no-transform where the one that it replaces has it. The line that was kept
+ * is mostly ours as well. */
 static const char *alike(request_rec *r, const edge_request *own, const char *line)
 {
     const char *before = edge_header_list(r, "Cache-Control"), *stored = own->family->stored;
@@ -77,8 +77,8 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
 static void say_to_client(request_rec *r, const edge_request *own)
 {
     edge_header_say(r, "Cache-Control", alike(r, own, own->family->client));
-    /* how long it lay here is none of the client's business: its own clock starts now, with the date
-     * that httpd writes where there is none */
+    /* how long it lay here is none of the client's business: its own clock starts now, with the
+     * date that httpd writes where there is none */
     edge_header_drop(r, "Age");
     edge_header_drop(r, "Date");
 }

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Large entries in a process's own memory, see edge_hot.h. A place for each key, by its first bytes:
- * a digest spreads well, and who chose one to meet another would only have both copied again. */
+/* Large entries in a process's own memory, see edge_hot.h. A place for each key, by its first
+ * bytes: a digest spreads well, and who chose one to meet another would only have both copied
+ * again. */
 #include "edge_hot.h"
 
 #include <pthread.h>

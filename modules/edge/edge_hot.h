@@ -5,9 +5,9 @@
  * @brief Large entries that a process was asked for lately, in memory of its own
  *
  * Pure. To send an entry it has to stay as it is until the last byte has left, and in shared memory
- * any process may replace it: so it is copied. A list of 100 rows is copied once a process here, not
- * once a request. Which version is asked for the store says each time, so nothing here is ever out
- * of date.
+ * any process may replace it: so it is copied. A list of 100 rows is copied once a process here,
+ * not once a request. Which version is asked for the store says each time, so nothing here is ever
+ * out of date.
  *
  * Bytes have a count of who uses them, and are freed by the last one, on any thread. The table's
  * lock guards its places and what they hold, and is held for a few words.
@@ -40,8 +40,8 @@ const char *edge_hot_get(edge_hot *hot, const unsigned char *key, apr_uint64_t v
 /** Room for an entry's bytes, to be filled and released; NULL without memory. */
 char *edge_hot_room(apr_size_t len);
 
-/** From now on they are found here: nobody writes to them any more. What is larger than a quarter of
- * the table is not kept. */
+/** From now on they are found here: nobody writes to them any more. What is larger than a quarter
+ * of the table is not kept. */
 void edge_hot_put(edge_hot *hot, const unsigned char *key, apr_uint64_t version, char *bytes);
 
 void edge_hot_release(const char *bytes);

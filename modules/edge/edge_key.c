@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* What mod_cache keeps things under (http-semantics.md 3):
  *
- *     TENANT.PERMISSIONS[.USER] GET SERVER SCHEME://HOST|PORT/PATH /PATH?QUERY [FIELDS] CODING#EPOCH
+ *     TENANT.PERMISSIONS[.USER] GET SERVER SCHEME://HOST|PORT/PATH /PATH?QUERY
+ *         [FIELDS] CODING#EPOCH
  *
  * The first word comes from who was verified, never from a header; without it there is no key, and
  * nothing is kept or found (fail closed). The server is the one whose configuration answers: which

@@ -3,10 +3,10 @@
 /* What the origin is asked when the cache has no answer.
  *
  * Where the answer will be kept for others, here or by the edge that asks, the origin sees nothing
- * that is not in the key (B19): what clients may say of hosts, methods and paths, and their cookies,
- * are left out; and where it is kept here, it is asked for all of the thing, not for a range of it.
- * A backend gets no Accept-Encoding where compression is ours, and, where nothing is kept here, the
- * client's tags as they are known to it. */
+ * that is not in the key (B19): what clients may say of hosts, methods and paths, and their
+ * cookies, are left out; and where it is kept here, it is asked for all of the thing, not for a
+ * range of it. A backend gets no Accept-Encoding where compression is ours, and, where nothing is
+ * kept here, the client's tags as they are known to it. */
 #include "edge.h"
 
 #include "edge_validator.h"

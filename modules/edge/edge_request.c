@@ -136,8 +136,9 @@ static int is_of_connection(const char *name)
     return 0;
 }
 
-/* Fields that Connection names end here (RFC 9110 7.6.1). mod_proxy takes them out when it asks, and
- * the entry would be that of a request that has them: what Vary compares is what the origin sees. */
+/* Fields that Connection names end here (RFC 9110 7.6.1). mod_proxy takes them out when it asks,
+ * and the entry would be that of a request that has them: what Vary compares is what the origin
+ * sees. */
 static void drop_named(request_rec *r)
 {
     const char *list = apr_table_get(r->headers_in, "Connection");

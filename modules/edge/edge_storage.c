@@ -7,9 +7,9 @@
  * so that it comes to the same end:
  *
  *     fresh, or another request asks already      fresh
- *     too old                                     to be revalidated; good enough when the origin fails
- *     another epoch: purged                       to be revalidated; served in no case
- *     older than all of that                      there is none
+ *     too old                                     to be revalidated; good enough when the origin
+ * fails another epoch: purged                       to be revalidated; served in no case older than
+ * all of that                      there is none
  *
  * Whoever finds no fresh entry builds it, or waits for who does (edge_collapse.c). */
 #include "edge.h"
@@ -245,8 +245,8 @@ static void describe(const request_rec *r, const response *found, const edge_hea
     }
     memset(info, 0, sizeof(*info));
     info->status = (int)head->status;
-    /* by which mod_cache would not keep what takes its place and is dated before it: an origin may be
-     * several, with a clock each */
+    /* by which mod_cache would not keep what takes its place and is dated before it: an origin may
+     * be several, with a clock each */
     info->date = is == FRESH ? head->date + moved : APR_DATE_BAD;
     info->request_time = head->request_time + moved;
     info->response_time = head->response_time + moved;
@@ -337,8 +337,8 @@ static apr_status_t recall_body(cache_handle_t *h, apr_pool_t *p, apr_bucket_bri
     return APR_SUCCESS;
 }
 
-/* It is stored, or will not be: nobody waits any more. Unless that is for its client, who went away:
- * then another one builds. */
+/* It is stored, or will not be: nobody waits any more. Unless that is for its client, who went
+ * away: then another one builds. */
 static void release(const request_rec *r)
 {
     edge_request *own = edge_request_of(r);

@@ -74,7 +74,8 @@ typedef struct edge_pair {
     const char *name, *value;
 } edge_pair;
 
-/* @return head->fields of them, pointing into bytes; NULL: these are no bytes of edge_head_pack() */
+/* @return head->fields of them, pointing into bytes; NULL: these are no bytes
+ * of edge_head_pack() */
 const edge_pair *edge_head_unpack(apr_pool_t *p, const char *bytes, apr_size_t len,
                                    edge_head *head);
 

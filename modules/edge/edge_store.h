@@ -4,11 +4,12 @@
  * @file  edge_store.h
  * @brief Responses by key in one bounded block of shared memory
  *
- * Pure. A key is 16 bytes that stand for a text; what is kept is opaque. Layout, numbers and offsets
- * only:
+ * Pure. A key is 16 bytes that stand for a text; what is kept is opaque. Layout, numbers and
+ * offsets only:
  *
  *     edge_store | shard 0 | shard 1 | …
- *     a shard: head with its lock | buckets | owners' buckets | next[blocks] | slots | owners | blocks
+ *     a shard: head with its lock | buckets | owners' buckets | next[blocks] | slots | owners
+ *              | blocks
  *
  * Slots, owners and blocks are counted from 1, 0 is none. An entry is a slot and a chain of blocks
  * of EDGE_STORE_BLOCK bytes; there is a slot, and an owner, for every four blocks. A key's shard

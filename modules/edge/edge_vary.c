@@ -73,8 +73,8 @@ int edge_vary_names(request_rec *r, struct iovec *names)
     return len > 0;
 }
 
-/* The value that the origin sees: mod_proxy tells it the client's address. Where compression is ours
- * the coding is in the key itself. */
+/* The value that the origin sees: mod_proxy tells it the client's address. Where compression is
+ * ours the coding is in the key itself. */
 static const char *value_of(const request_rec *r, const edge_request *own, const char *name)
 {
     if (!strcmp(name, "x-forwarded-for")) {

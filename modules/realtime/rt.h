@@ -102,8 +102,8 @@ const char *rt_domain_at(int n);
 
 /* rt_segment.c: the shared memory and who may touch what in it */
 
-/* In a key that is rung: there is more than news, and who lingers is to look as well. Keys of tabs have
- * it always, those of orgs when somebody was revoked. */
+/* In a key that is rung: there is more than news, and who lingers is to look as well. Keys of tabs
+ * have it always, those of orgs when somebody was revoked. */
 #define RT_URGENT (APR_UINT64_C(1) << 63)
 
 /* Where an org of a domain lives. */
@@ -211,8 +211,8 @@ typedef struct rt_wait {
     apr_uint64_t tab;               /* rt_segment_tab(); 0: none */
     atomic_int counted;             /* in the store's who-waits, too; changed by who has the poll */
     int in_thread;                  /* it holds one */
-    /* There is news, or with urgent something to look at even for one that lingers; under the table's
-     * lock, so it must not block */
+    /* There is news, or with urgent something to look at even for one that lingers; under the
+     * table's lock, so it must not block */
     void (*ring)(struct rt_wait *, int urgent);
 } rt_wait;
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Memory that is needed soon, see rt_ahead.h. One goes through the stages from the farthest on, since
- * each reads pointers that the one before it has fetched. */
+/* Memory that is needed soon, see rt_ahead.h. One goes through the stages from the farthest on,
+ * since each reads pointers that the one before it has fetched. */
 #include "rt_ahead.h"
 
 #include <util_filter.h>

@@ -4,9 +4,9 @@
  * @file  rt_ahead.h
  * @brief Notifier: memory that polls need whose turn is soon, fetched while it is at another one
  *
- * A poll waits longer than it stays in any cache near the processor, and what it takes is found from
- * pointer to pointer: with a thousand polls a tenth of the CPU goes by waiting for that (docs/performance.md).
- * These are hints: nothing but the time changes.
+ * A poll waits longer than it stays in any cache near the processor, and what it takes is found
+ * from pointer to pointer: with a thousand polls a tenth of the CPU goes by waiting for that
+ * (docs/performance.md). These are hints: nothing but the time changes.
  */
 #ifndef RT_AHEAD_H
 #define RT_AHEAD_H

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file  rt_batch.h
- * @brief The events of one reply: bounded in number and bytes, of each coalesce key the newest alone
+ * @brief The events of one reply: bounded in number and bytes, of a coalesce key the newest alone
  *
  * Pure. An event is added in the order it was published, by who wants it: one that is not wanted is
  * never added, and so takes nobody's place. Adding copies nothing: the records belong to a ring

@@ -5,9 +5,9 @@
  * have polls waiting for that organisation.
  *
  * A slot belongs to the child that holds its lock "owner", for as long as it lives. The lock is
- * robust: when it can be had, its child is gone, and whoever has it (each child looks once a second)
- * forgets the polls that waited there. A death in the middle of that leaves the lock to the next one.
- * bell->lock guards the list. The two are never held together. */
+ * robust: when it can be had, its child is gone, and whoever has it (each child looks once a
+ * second) forgets the polls that waited there. A death in the middle of that leaves the lock to the
+ * next one. bell->lock guards the list. The two are never held together. */
 #include "rt.h"
 
 #include "og_clock.h"
@@ -229,7 +229,8 @@ static void reap(void)
 }
 
 /* A free slot for this child, kept by the calling thread, which must live as long as the child.
- * Others hold a slot's lock for a moment when they reap it: that is waited for in a second round. */
+ * Others hold a slot's lock for a moment when they reap it: that is waited for in a
+ * second round. */
 static int claim(apr_interval_time_t within)
 {
     int i;
@@ -273,8 +274,8 @@ void rt_bell_nudge(void)
     }
 }
 
-/* Sleep until the bell rings or the time is there. Where the system can't wait for both (ENOMEM) the
- * bell is looked at often, and not without a pause. */
+/* Sleep until the bell rings or the time is there. Where the system can't wait for both (ENOMEM)
+ * the bell is looked at often, and not without a pause. */
 static void sleep_until(apr_time_t until)
 {
     struct pollfd bell = { fds[self], POLLIN, 0 };

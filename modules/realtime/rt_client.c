@@ -7,8 +7,8 @@
 #include <http_core.h>
 #include <sys/socket.h>
 
-/* Where mod_reqtimeout's filter hangs. It takes what is read for the body of the poll, which has none,
- * and answers any read later than its time with an end. */
+/* Where mod_reqtimeout's filter hangs. It takes what is read for the body of the poll, which has
+ * none, and answers any read later than its time with an end. */
 static ap_filter_t **reqtimeout_of(conn_rec *c)
 {
     ap_filter_t **at = &c->input_filters;
@@ -19,8 +19,8 @@ static ap_filter_t **reqtimeout_of(conn_rec *c)
     return at;
 }
 
-/* The core's filter says nothing at all of an end that it has just come upon, and what it is the next
- * time it is asked: a socket that says each thing once has to be asked twice then. */
+/* The core's filter says nothing at all of an end that it has just come upon, and what it is the
+ * next time it is asked: a socket that says each thing once has to be asked twice then. */
 static apr_status_t peek(conn_rec *c, apr_bucket_brigade *scratch, apr_size_t len)
 {
     apr_status_t rv = ap_get_brigade(c->input_filters, scratch, AP_MODE_SPECULATIVE,

@@ -24,8 +24,8 @@ typedef struct signature {
     unsigned char mac[OG_SHA256_LEN];
 } signature;
 
-/* This thread's last one: an event is told all clients of an org at once, and with the cursor that they were
- * told they come back, which would be thousands of times the same. */
+/* This thread's last one: an event is told all clients of an org at once, and with the cursor that
+ * they were told they come back, which would be thousands of times the same. */
 static _Thread_local signature last;
 
 static int is_last(const unsigned char *text, apr_size_t len, const rt_cursor_bond *bond)

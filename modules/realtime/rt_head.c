@@ -13,8 +13,8 @@ static const char *find(const char *text, apr_size_t len, char c)
     return memchr(text, c, len);
 }
 
-/* Whether the first empty line is the last of the text, and each ends as RFC 9112 has it: what others
- * might take for two requests is for a worker. */
+/* Whether the first empty line is the last of the text, and each ends as RFC 9112 has it: what
+ * others might take for two requests is for a worker. */
 static int is_one_head(const char *text, apr_size_t len)
 {
     const char *end = text + len, *line = text, *feed;

@@ -4,12 +4,12 @@
  * @file  rt_interest.h
  * @brief Which children have polls waiting for which org: whom a publisher has to ring
  *
- * Pure. A table in a block of shared memory, called under the owner's lock: buckets of a few entries,
- * no chains, nothing to repair. A key is a keyed hash of domain and org; two orgs that share one are
- * woken together, and each reads its own events. An entry without waiting polls is free. A key may
- * stand in either of two buckets, and is put into the emptier one: a table of rt_interest_buckets()
- * has room for as many keys as it was made for, as good as always. Where both are full of others, a
- * poll can't wait and is paced instead.
+ * Pure. A table in a block of shared memory, called under the owner's lock: buckets of a few
+ * entries, no chains, nothing to repair. A key is a keyed hash of domain and org; two orgs that
+ * share one are woken together, and each reads its own events. An entry without waiting polls is
+ * free. A key may stand in either of two buckets, and is put into the emptier one: a table of
+ * rt_interest_buckets() has room for as many keys as it was made for, as good as always. Where both
+ * are full of others, a poll can't wait and is paced instead.
  */
 #ifndef RT_INTEREST_H
 #define RT_INTEREST_H
@@ -21,7 +21,8 @@
 
 typedef struct rt_interest rt_interest;
 
-/** Buckets of a table for so many keys: twice the room, since chance does not fill buckets evenly. */
+/** Buckets of a table for so many keys: twice the room, since chance does not fill
+ * buckets evenly. */
 apr_uint32_t rt_interest_buckets(apr_uint64_t keys);
 
 /** Bytes of a table of so many buckets. */

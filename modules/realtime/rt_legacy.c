@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The handler "realtime-legacy": the endpoint that clients asked ten times a second (P§7). It is gone,
- * and says so to whoever may come there, unless RealtimeLegacy lets it live on as a poll that never
- * waits. */
+/* The handler "realtime-legacy": the endpoint that clients asked ten times a second (P§7). It is
+ * gone, and says so to whoever may come there, unless RealtimeLegacy lets it live on as a poll that
+ * never waits. */
 #include "rt.h"
 
 static int handler(request_rec *r)

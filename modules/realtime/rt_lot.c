@@ -16,15 +16,16 @@
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
 /* Polls that the notifier takes at a time: as the last of them is RT_CLAIMED while the others are
- * answered, no more than a millisecond's. Behind them others run: who reads these answers, and who has
- * some to give in another child. Else most polls of a large organization wait for the last of them. */
+ * answered, no more than a millisecond's. Behind them others run: who reads these answers, and who
+ * has some to give in another child. Else most polls of a large organization wait for the last of
+ * them. */
 #define CHUNK 32
 
 /* A poll that has waited so long will, as a rule, wait for longer */
 #define TIDY_AFTER apr_time_from_sec(1)
 
-/* Blocks that a request leaves behind, as a rule, one of them where its head was heard: that reads on
- * behind it, into another. And the size that fits any of them */
+/* Blocks that a request leaves behind, as a rule, one of them where its head was heard: that reads
+ * on behind it, into another. And the size that fits any of them */
 #define BLOCKS_LEFT  3
 #define BLOCKS_HEARD 4
 #define BLOCK        4096
@@ -170,7 +171,8 @@ static void tidy(rt_parking *own)
     int left = own->head ? BLOCKS_HEARD : BLOCKS_LEFT;
 
     if (own->owned) {
-        /* the core keeps the buffer of a head that it has read to its end, until it is asked again */
+        /* the core keeps the buffer of a head that it has read to its end, until it is
+         * asked again */
         rt_client_look(own->c, own->input);
     }
     apr_allocator_max_free_set(allocator, 1);
@@ -231,8 +233,8 @@ static int answer(rt_parking *own)
     return 1;
 }
 
-/* Notifier: the first of who were rung, as a list of at most CHUNK, or NULL. Those that the MPM watches
- * are RT_CLAIMED; of the others nobody else takes one. */
+/* Notifier: the first of who were rung, as a list of at most CHUNK, or NULL. Those that the MPM
+ * watches are RT_CLAIMED; of the others nobody else takes one. */
 static rt_parking *claim(void)
 {
     rt_parking *first, **end = &first;
@@ -401,8 +403,8 @@ rt_lot_state rt_lot_take_back(rt_parking *own)
     return was;
 }
 
-/* Under lock, RT_IDLE: the MPM counts it among its connections all the same, so where that would take a
- * place that other requests need it is kept for KeepAliveTimeout, as the MPM would. */
+/* Under lock, RT_IDLE: the MPM counts it among its connections all the same, so where that would
+ * take a place that other requests need it is kept for KeepAliveTimeout, as the MPM would. */
 static void rest_owned(rt_parking *own)
 {
     own->rung = 0;

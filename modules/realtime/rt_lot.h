@@ -22,8 +22,8 @@
  *   notifier   RT_RETURNED, RT_CLAIMED ──→ RT_PARKED, RT_IDLE, RT_SENDING, RT_CLOSING, RT_BUSY
  *   notifier   readable: RT_PARKED, RT_IDLE → RT_BUSY: its own for a poll, a worker's for all else
  *
- * All of such a connection, c->cs included, is the notifier's but while a worker has it: from when the
- * notifier asks for one until RT_RETURNED.
+ * All of such a connection, c->cs included, is the notifier's but while a worker has it: from when
+ * the notifier asks for one until RT_RETURNED.
  */
 #ifndef RT_LOT_H
 #define RT_LOT_H

@@ -113,8 +113,8 @@ static rt_look park(rt_poll *poll)
     return look;
 }
 
-/* Where a connection that is kept alive holds a thread, a client that is told to come back later does
- * not keep it until then. */
+/* Where a connection that is kept alive holds a thread, a client that is told to come back later
+ * does not keep it until then. */
 static void let_go(const request_rec *r)
 {
     conn_rec *c = r->connection;

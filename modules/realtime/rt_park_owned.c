@@ -3,10 +3,10 @@
 /* The notifier's own connections, see rt_park_owned.h and, for their states, rt_lot.h.
  *
  * What the hand-over from the MPM's listener to a worker costs is half of what a poll costs, and a
- * client that waits for news has nothing else to say: its next poll differs from the last one in the
- * cursor alone. Such a poll the notifier runs itself. Whatever is not known to be one (another head,
- * an incomplete one, a body, what follows unasked) may wait for the client, a backend or a disk, and
- * is run by a worker, who gives the connection back behind it. */
+ * client that waits for news has nothing else to say: its next poll differs from the last one in
+ * the cursor alone. Such a poll the notifier runs itself. Whatever is not known to be one (another
+ * head, an incomplete one, a body, what follows unasked) may wait for the client, a backend or a
+ * disk, and is run by a worker, who gives the connection back behind it. */
 #include "rt_park_owned.h"
 
 #include "og_clock.h"
@@ -26,8 +26,8 @@
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 137)
 
-/* Sockets that are seen to at a time: between two times the doorbell is heard, and all who were rung are
- * answered, since nobody waits for his next poll to be parked */
+/* Sockets that are seen to at a time: between two times the doorbell is heard, and all who were
+ * rung are answered, since nobody waits for his next poll to be parked */
 #define BATCH 32
 
 /* A timed callback in the future would not be looked at in time (parking.md) */
@@ -41,8 +41,8 @@
  * find its memory gone */
 #define KEPT_FOR apr_time_from_sec(1)
 
-/* A poll that took so long, and slept, waited for something that it must not wait for here: workers run
- * the next ones */
+/* A poll that took so long, and slept, waited for something that it must not wait for here: workers
+ * run the next ones */
 #define SLOW         apr_time_from_msec(10)
 #define WORKERS_TAKE apr_time_from_sec(5)
 
@@ -118,7 +118,8 @@ int rt_owned_adopt(rt_parking *own)
     return 1;
 }
 
-/* The MPM's last word about a connection that it has given up: it reads nothing of it behind that. */
+/* The MPM's last word about a connection that it has given up: it reads nothing of it
+ * behind that. */
 static int is_given_up(const rt_parking *own)
 {
     return !atomic_load((_Atomic(ap_sb_handle_t *) *)&own->c->sbh);
@@ -180,8 +181,8 @@ static void read_on(rt_parking *own)
     }
 }
 
-/* Whether the end of TLS fits into the socket: nothing here may wait for the client. A socket that has
- * failed takes all. */
+/* Whether the end of TLS fits into the socket: nothing here may wait for the client. A socket that
+ * has failed takes all. */
 static int takes_more(const rt_parking *own)
 {
     struct pollfd socket = { fd_of(own), POLLOUT, 0 };
@@ -360,8 +361,8 @@ static void rest(rt_parking *own)
     }
 }
 
-/* What a poll is known again by. Not one with a body, which has yet to come, nor one that came behind
- * what was heard: that head is another request's. */
+/* What a poll is known again by. Not one with a body, which has yet to come, nor one that came
+ * behind what was heard: that head is another request's. */
 static void recognize(rt_parking *own)
 {
     own->owned->known = own->c->keepalives == own->heard_at && !ap_request_has_body(own->poll->r)

@@ -5,8 +5,8 @@
  * @brief RealtimePark owned: connections of polls that the MPM has given up for good
  *
  * The event MPM never takes back a connection that is CONN_STATE_SUSPENDED. So the notifier has its
- * socket from the first poll on: it answers, reads the client's next poll, parks it again, and closes.
- * Requests that are no poll it gives to a worker each.
+ * socket from the first poll on: it answers, reads the client's next poll, parks it again, and
+ * closes. Requests that are no poll it gives to a worker each.
  *
  * Where this is not open, or not built, adopting fails and the rest does nothing.
  */
@@ -22,8 +22,8 @@ typedef struct rt_owned rt_owned;
 void rt_owned_open(server_rec *s);
 
 /**
- * Worker, RT_WANTS: the notifier's from here on, whatever becomes of it; the worker returns to the MPM
- * and touches nothing.
+ * Worker, RT_WANTS: the notifier's from here on, whatever becomes of it; the worker returns to the
+ * MPM and touches nothing.
  * @return 0: it is still the worker's
  */
 int rt_owned_adopt(rt_parking *own);
@@ -35,8 +35,8 @@ int rt_owned_is_open(void);
  * milliseconds. @return as epoll_wait(), with its errno */
 int rt_owned_sleep(int timeout);
 
-/** Notifier: see to the sockets that had something to say. @return whether there was any, and *more:
- * whether there may be others by now */
+/** Notifier: see to the sockets that had something to say. @return whether there was any, and
+ * *more: whether there may be others by now */
 int rt_owned_listen(int *more);
 
 /** Notifier: one that was queued: rung, returned by a worker, or its time has come. */

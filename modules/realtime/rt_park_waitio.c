@@ -61,8 +61,8 @@ static int park(rt_parking *own, int *more)
     return 0;
 }
 
-/* Worker: see what came. If that is a poll which the notifier gets (rt_owned_adopt), it is to know the next
- * one by its head. */
+/* Worker: see what came. If that is a poll which the notifier gets (rt_owned_adopt), it is to know
+ * the next one by its head. */
 static rt_incoming look(rt_parking *own, rt_lot_state was)
 {
     return was != RT_PARKED && rt_owned_is_open() ? rt_parking_hear(own)
@@ -175,8 +175,8 @@ static int process_connection(conn_rec *c)
             return OK;
         }
         if (park(own, &more)) {
-            /* who answers others goes first: without this their answers wait while this thread goes on
-             * with the next poll of one that has had its own */
+            /* who answers others goes first: without this their answers wait while this thread goes
+             * on with the next poll of one that has had its own */
             sched_yield();
             return OK;
         }

@@ -19,8 +19,8 @@ rt_incoming rt_parking_hear(rt_parking *own);
 void rt_parking_begin(rt_parking *own);
 
 /**
- * RT_WANTS: the first look. What the client has sent besides never makes the socket readable again: one
- * that sends several polls at once is paced.
+ * RT_WANTS: the first look. What the client has sent besides never makes the socket readable again:
+ * one that sends several polls at once is paced.
  * @return RT_NOTHING: it waits, and is counted among those who do
  */
 rt_look rt_parking_look_first(rt_parking *own, rt_incoming came);

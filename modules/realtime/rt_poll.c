@@ -96,8 +96,8 @@ static void read_ring(rt_poll *poll, rt_ring *ring, const rt_ring_keep *keep)
     }
 }
 
-/* Under the shard's lock: whether a newer poll of its tab is there. Where an older one may wait, it is
- * to be rung: *children. */
+/* Under the shard's lock: whether a newer poll of its tab is there. Where an older one may wait, it
+ * is to be rung: *children. */
 static int is_replaced(rt_poll *poll, const rt_shard *locked, int stay, apr_uint32_t *children)
 {
     rt_tabs_verdict verdict;

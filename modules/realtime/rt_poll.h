@@ -70,8 +70,8 @@ int rt_poll_lingers(const rt_poll *poll, rt_look look, apr_time_t *until);
 /* Answer and log. The response is in the output filters afterwards. @return the handler's result */
 int rt_poll_answer(rt_poll *poll, rt_look look);
 
-/* rt_revoked.c: what a look came to, unless the caller was revoked: then nothing that it found is for
- * them. Cheap: mostly the comparison of two numbers. */
+/* rt_revoked.c: what a look came to, unless the caller was revoked: then nothing that it found is
+ * for them. Cheap: mostly the comparison of two numbers. */
 rt_look rt_revoked_look(rt_poll *poll, rt_look look);
 
 /* Send what a poll of theirs is answered. @return the handler's result */

@@ -7,12 +7,13 @@
  * Pure. Layout of the block, offsets only:
  *   rt_ring | rt_ring_slot[slots] | a bit a slot | data bytes
  * A record is rt_record and behind it type, id, coalesce key and JSON, padded to a multiple of
- * its header; none wraps. Positions count bytes ever written, so "still there" is one comparison: at >= tail.
- * Appending overwrites the oldest records of whichever org. Each record names its org's one before
- * it, by position and by id: a reader whose chain breaks knows whether it missed something, and no
- * eviction has to touch another org's slot. A slot that is taken or given back keeps as its floor the
- * newest id that it stood for. An org without a slot may have lost what is below the highest floor of
- * the few that it could have lived in: a reader who is behind that hears of a gap.
+ * its header; none wraps. Positions count bytes ever written, so "still there" is one comparison:
+ * at >= tail. Appending overwrites the oldest records of whichever org. Each record names its org's
+ * one before it, by position and by id: a reader whose chain breaks knows whether it missed
+ * something, and no eviction has to touch another org's slot. A slot that is taken or given back
+ * keeps as its floor the newest id that it stood for. An org without a slot may have lost what is
+ * below the highest floor of the few that it could have lived in: a reader who is behind that hears
+ * of a gap.
  *
  * Everything here is called under the owner's lock. An append notes in ring->intent what it is
  * about to change, and clears intent.active last: that is the commit word. rt_ring_repair(), for

@@ -5,9 +5,9 @@
  *     og_shm_head | seed, secret, counters | rt_bell[RT_CHILDREN] | shard 0 | shard 1 | …
  *     a shard: its lock | rt_interest | rt_tabs | rt_ring
  *
- * shard->lock guards interest, tabs and ring and nothing else; who inherits it from a dead holder repairs
- * the ring first. It is held for a few copies of memory, never across I/O or another lock. Made by
- * the parent, kept over graceful restarts, inherited by the children. */
+ * shard->lock guards interest, tabs and ring and nothing else; who inherits it from a dead holder
+ * repairs the ring first. It is held for a few copies of memory, never across I/O or another lock.
+ * Made by the parent, kept over graceful restarts, inherited by the children. */
 #include "rt.h"
 
 #include "og_clock.h"
@@ -53,8 +53,8 @@ static char *shard_of(int n)
     return (char *)shared + shards_at + (apr_size_t)n * shard_size;
 }
 
-/* A shard has room for its part of all polls that can be parked, and memory, of which a sixty-fourth
- * is spent on their tabs, an eighth on the orgs' slots, the rest on events. */
+/* A shard has room for its part of all polls that can be parked, and memory, of which a
+ * sixty-fourth is spent on their tabs, an eighth on the orgs' slots, the rest on events. */
 typedef struct shard_shape {
     apr_uint32_t buckets, tabs, slots;
     apr_size_t data;

@@ -2,19 +2,20 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /* A child that is to end is not held up by what it has parked.
  *
- * A hard stop (TERM, HUP) of an event child: its listener takes many sockets at a time that have become
- * readable, and waits for an idle worker for each that was suspended (CONN_STATE_ASYNC_WAITIO). When
- * the stop comes in the middle of them, its workers end without another word:
- * ap_queue_info_wait_for_idler() looks whether the queue is terminated behind its wait, not before. It
- * is woken once for each of the eleven half seconds that join_workers() sleeps (httpd 2.4.71), then
- * left behind. The parent complains after three seconds.
+ * A hard stop (TERM, HUP) of an event child: its listener takes many sockets at a time that have
+ * become readable, and waits for an idle worker for each that was suspended
+ * (CONN_STATE_ASYNC_WAITIO). When the stop comes in the middle of them, its workers end without
+ * another word: ap_queue_info_wait_for_idler() looks whether the queue is terminated behind its
+ * wait, not before. It is woken once for each of the eleven half seconds that join_workers() sleeps
+ * (httpd 2.4.71), then left behind. The parent complains after three seconds.
  *
- * A SIGTERM ends such a sleep early; event itself sends its child one to wake it up, and no other thread
- * takes it. So a child that does not end at once is sent some, until its pool goes.
+ * A SIGTERM ends such a sleep early; event itself sends its child one to wake it up, and no other
+ * thread takes it. So a child that does not end at once is sent some, until its pool goes.
  *
- * A graceful stop or restart of a prefork child, which has a signal for it: the MPM's handler closes
- * the listeners, and nothing more happens until the request is over (child_stopping comes then, too).
- * A poll would see that at its next look at the client, a second later. So the notifier is woken.
+ * A graceful stop or restart of a prefork child, which has a signal for it: the MPM's handler
+ * closes the listeners, and nothing more happens until the request is over (child_stopping comes
+ * then, too). A poll would see that at its next look at the client, a second later. So the notifier
+ * is woken.
  *
  * No lock. */
 #include "rt.h"
@@ -25,8 +26,9 @@
 #include <signal.h>
 #include <time.h>
 
-/* A child that nothing holds up has ended before the first, as a rule; behind the eleventh, 0.65 s after
- * the stop came, a listener is left behind. The parent looks 0.34 and 1.34 s after it has asked. */
+/* A child that nothing holds up has ended before the first, as a rule; behind the eleventh, 0.65 s
+ * after the stop came, a listener is left behind. The parent looks 0.34 and 1.34 s after it has
+ * asked. */
 static const struct itimerspec when = { .it_value = { 0, 50000000 }, .it_interval = { 0, 60000000 } };
 
 /* child: */

@@ -125,8 +125,8 @@ static int run(rt_poll *poll, int may_wait)
     return rc;
 }
 
-/* Who parks a request ends it later, and nobody reads on for it then: a body that is still there would be
- * taken for the client's next request. */
+/* Who parks a request ends it later, and nobody reads on for it then: a body that is still there
+ * would be taken for the client's next request. */
 static int read_body(request_rec *r)
 {
     return ap_request_has_body(r) ? ap_discard_request_body(r) : OK;

@@ -5,12 +5,12 @@
  * @brief Which poll is the newest of its browser tab
  *
  * Pure. Each poll of a tab draws a ticket; the table says of a tab whose poll is parked what the
- * newest ticket is. A poll that finds a newer one than its own is replaced: whichever order the polls
- * look in, the one with the newest ticket stays, and no other.
+ * newest ticket is. A poll that finds a newer one than its own is replaced: whichever order the
+ * polls look in, the one with the newest ticket stays, and no other.
  *
  * A table in a block of shared memory, called under the owner's lock: buckets of a few entries, no
- * chains, nothing to repair. A full bucket forgets its oldest: that tab's older poll, if there is one,
- * then waits on beside a newer one, until its own end.
+ * chains, nothing to repair. A full bucket forgets its oldest: that tab's older poll, if there is
+ * one, then waits on beside a newer one, until its own end.
  */
 #ifndef RT_TABS_H
 #define RT_TABS_H
@@ -35,7 +35,8 @@ rt_tabs *rt_tabs_init(void *block, apr_uint32_t buckets);
 /** A ticket newer than all before. */
 apr_uint64_t rt_tabs_draw(rt_tabs *tabs);
 
-/** A poll with this ticket looks; stays: it is to be found by newer ones. key is a hash of the tab. */
+/** A poll with this ticket looks; stays: it is to be found by newer ones. key is a hash of
+ * the tab. */
 rt_tabs_verdict rt_tabs_look(rt_tabs *tabs, apr_uint64_t key, apr_uint64_t ticket, int stays);
 
 /** It waits no more. */

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The polls that wait in this child, by whom they wait for. How each waits is its own business: in a
- * thread (rt_park_cond.c), or without one (rt_park_waitio.c). */
+/* The polls that wait in this child, by whom they wait for. How each waits is its own business: in
+ * a thread (rt_park_cond.c), or without one (rt_park_waitio.c). */
 #include "rt.h"
 
 #include <ap_mpm.h>

@@ -13,10 +13,12 @@
 
 #include <apr_time.h>
 
-/** How exact a deadline is, where the wheel is turned that often. What is due in one is due at once. */
+/** How exact a deadline is, where the wheel is turned that often. What is due in one is due at
+ * once. */
 #define RT_WHEEL_TICK apr_time_from_msec(1)
 
-/** 40 s once round: more than a poll waits and lingers. A later item is passed over until its time. */
+/** 40 s once round: more than a poll waits and lingers. A later item is passed over until
+ * its time. */
 #define RT_WHEEL_TICKS 40960
 
 /** Zeroed, it hangs nowhere. */

@@ -153,7 +153,8 @@ static redisContext *try_server(og_redis_link *link, og_redis_address *server,
     return conn;
 }
 
-/* The primary among the servers; the first look is at where it was. *server is the last one asked. */
+/* The primary among the servers; the first look is at where it was. *server is the last
+ * one asked. */
 static redisContext *find_primary(og_redis_link *link, og_redis_reason *reason,
                                   const og_redis_address **server)
 {

@@ -116,7 +116,8 @@ static int wait_freed(og_redis_link *link, apr_time_t until)
     return pthread_cond_timedwait(&link->freed, &link->lock, &at) == 0;
 }
 
-/* An end that was no answer: one more in a row. Under the lock. @return 1: the link went down by it */
+/* An end that was no answer: one more in a row. Under the lock. @return 1: the link went down
+ * by it */
 static int fail(og_redis_link *link)
 {
     return ++link->failures >= OG_REDIS_FAILURES && og_redis_link_shut(link);

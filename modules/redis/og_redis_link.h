@@ -14,9 +14,10 @@
  * Connections are opened and closed by the connector thread (og_redis_connect.c), all of them as
  * soon as there is a primary. While there is none, the link is down: whoever asks is told at once.
  * It goes down when no connection can be made while there is none, when OG_REDIS_FAILURES calls in
- * a row got no answer (or no connection, while nobody has one), and when the server says that it is none to ask; it comes back when a
- * connection answered within the time of a call. A connection that breaks takes the link not down:
- * who asks meanwhile waits for the next one, for no longer than its deadline.
+ * a row got no answer (or no connection, while nobody has one), and when the server says that it is
+ * none to ask; it comes back when a connection answered within the time of a call. A connection
+ * that breaks takes the link not down: who asks meanwhile waits for the next one, for no longer
+ * than its deadline.
  */
 #ifndef OG_REDIS_LINK_H
 #define OG_REDIS_LINK_H

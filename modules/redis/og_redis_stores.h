@@ -4,9 +4,9 @@
  * @file  og_redis_stores.h
  * @brief The stores "redis" of mod_quota and mod_idempotency, on the link of og_redis_link_use()
  *
- * Their keys begin with RedisPrefix and a ':', where there is a prefix; then comes the store's name.
- * Neither a prefix nor what follows it up to its last part has a ':' in it, so that no two keys of
- * different meaning are the same text.
+ * Their keys begin with RedisPrefix and a ':', where there is a prefix; then comes the store's
+ * name. Neither a prefix nor what follows it up to its last part has a ':' in it, so that no two
+ * keys of different meaning are the same text.
  */
 #ifndef OG_REDIS_STORES_H
 #define OG_REDIS_STORES_H

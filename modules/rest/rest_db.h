@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file  rest_db.h
- * @brief A bounded pool of PostgreSQL connections with deadlines (decisions.md 18, 19; http-semantics.md 11)
+ * @brief A bounded pool of PostgreSQL connections with deadlines (decisions.md 18, 19;
+ * http-semantics.md 11)
  *
  * One pool a child. Connections are opened by apr_dbd_open() on the pool's own connector thread,
  * never on a request thread and never under the pool's lock; request threads use them through

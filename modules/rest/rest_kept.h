@@ -33,7 +33,8 @@ const char *rest_kept_get(apr_pool_t *p, server_rec *s, const char *who, const c
 /** A secret in a file has at most so many bytes. */
 #define REST_KEPT_SECRET_MAX 4096
 
-/** How long a secret must be, and whether a line end behind it is an editor's, and no part of it. */
+/** How long a secret must be, and whether a line end behind it is an editor's, and no part
+ * of it. */
 typedef struct rest_kept_shape {
     apr_size_t least;
     int is_line;

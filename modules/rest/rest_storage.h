@@ -4,12 +4,13 @@
  * @file  rest_storage.h
  * @brief Requests that stand for no file
  *
- * A location with a handler of ours is no place on the disk: to say so saves the walk over the folders
- * that its URL would have, nine system calls and a merge of all modules' settings (parking.md). Like
- * with ProxyPass, what <Directory> and <Files> say does not hold there; <Location> does.
+ * A location with a handler of ours is no place on the disk: to say so saves the walk over the
+ * folders that its URL would have, nine system calls and a merge of all modules' settings
+ * (parking.md). Like with ProxyPass, what <Directory> and <Files> say does not hold there;
+ * <Location> does.
  *
- * httpd forgets a URL's sections before it asks where the file is, so the answer is kept from one hook
- * to the next, in the module's part of r->request_config, which is for nothing else.
+ * httpd forgets a URL's sections before it asks where the file is, so the answer is kept from one
+ * hook to the next, in the module's part of r->request_config, which is for nothing else.
  */
 #ifndef REST_STORAGE_H
 #define REST_STORAGE_H

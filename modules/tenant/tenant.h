@@ -157,7 +157,8 @@ int tenant_assume(request_rec *r, tenant_claims *claims);
 /** Holds claims against the revocations since claims->revision. @return OK and *reason (TENANT_OK,
  * TENANT_REVOKED), or HTTP_SERVICE_UNAVAILABLE */
 int tenant_hold_against(request_rec *r, tenant_claims *claims, tenant_reason *reason);
-/** Whether a role that was granted no properties one by one holds all (TenantAllPropertiesRoles). */
+/** Whether a role that was granted no properties one by one holds
+ * all (TenantAllPropertiesRoles). */
 int tenant_holds_all(const tenant_dir_conf *conf, const char *role);
 
 /* tenant_revoke.c */

@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The verified-claims cache, see tenant_cache.h. Sets of four slots; a set is chosen by a keyed hash
- * of the token's end, its signature, which no two tokens of an issuer share, so that nobody can tell
- * which tokens share a set. Only who knows that end gets as far as a comparison with the whole: its
- * time tells nobody anything of a token that he does not have. Entries are as long as what they hold:
- * a child with 10,000 parked polls has as many callers. Each stripe's lock covers the sets of its number
- * and is held for a copy's time. */
+/* The verified-claims cache, see tenant_cache.h. Sets of four slots; a set is chosen by a keyed
+ * hash of the token's end, its signature, which no two tokens of an issuer share, so that nobody
+ * can tell which tokens share a set. Only who knows that end gets as far as a comparison with the
+ * whole: its time tells nobody anything of a token that he does not have. Entries are as long as
+ * what they hold: a child with 10,000 parked polls has as many callers. Each stripe's lock covers
+ * the sets of its number and is held for a copy's time. */
 #include "tenant_cache.h"
 
 #include <apr_strings.h>
@@ -22,7 +22,8 @@
 /* Characters of a token's end: of its signature, enough that no two tokens have the same */
 #define END 24
 
-/* Bytes of what claims point to, at most: properties first, then role and, if there is one, session */
+/* Bytes of what claims point to, at most: properties first, then role and, if there is
+ * one, session */
 #define ROOM_MAX                                                                                   \
     (TENANT_CACHE_PROPERTIES_MAX * sizeof(apr_int64_t) + TENANT_ROLE_MAX + 1 + TENANT_SESSION_MAX + 1)
 
@@ -220,8 +221,8 @@ static entry *make(const search *for_it, apr_time_t now, const tenant_claims *cl
     return who;
 }
 
-/* Under lock: the slot of an entry that there is (two threads may verify one token at a time), or is
- * least missed */
+/* Under lock: the slot of an entry that there is (two threads may verify one token at a time), or
+ * is least missed */
 static slot *choose(const search *for_it, apr_time_t now)
 {
     slot *set = for_it->set, *victim = find(for_it);

@@ -4,10 +4,10 @@
  * @file  tenant_cache.h
  * @brief Claims of tokens that were verified before, so that a signature is checked once a child
  *
- * Pure. Bounded: at most sets * TENANT_CACHE_WAYS entries, each 300 bytes longer than its token, as a
- * rule, and below two KiB. An entry is for the token itself, all bytes of it, and for all that it was
- * verified against, so what changes (keys, rules) makes old entries unreachable instead of needing to
- * find them. An entry is never returned at or after its token's expiry.
+ * Pure. Bounded: at most sets * TENANT_CACHE_WAYS entries, each 300 bytes longer than its token, as
+ * a rule, and below two KiB. An entry is for the token itself, all bytes of it, and for all that it
+ * was verified against, so what changes (keys, rules) makes old entries unreachable instead of
+ * needing to find them. An entry is never returned at or after its token's expiry.
  */
 #ifndef TENANT_CACHE_H
 #define TENANT_CACHE_H

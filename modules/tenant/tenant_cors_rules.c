@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* TenantCors…: the rules as they are read, each checked so that what is answered from them later can
- * be copied as it is. All of it runs while the configuration is read, in one thread. */
+/* TenantCors…: the rules as they are read, each checked so that what is answered from them later
+ * can be copied as it is. All of it runs while the configuration is read, in one thread. */
 #include "tenant.h"
 
 #include <apr_strings.h>

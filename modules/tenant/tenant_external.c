@@ -182,8 +182,8 @@ static int identify(request_rec *r)
 
 void tenant_external_register(apr_pool_t *p)
 {
-    /* mod_authz_core's auth_checker, which asks the Require lines, is LAST; where they grant without
-     * asking who calls (client certificates), fixups comes in its place */
+    /* mod_authz_core's auth_checker, which asks the Require lines, is LAST; where they grant
+     * without asking who calls (client certificates), fixups comes in its place */
     ap_hook_check_authz(identify, NULL, NULL, APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(identify, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }

@@ -30,7 +30,8 @@ int tenant_forwards(const char *name)
     return 0;
 }
 
-/* Headers that a request needs for itself: TenantForward drops what clients send under its names. */
+/* Headers that a request needs for itself: TenantForward drops what clients send under
+ * its names. */
 static int is_needed(const char *name)
 {
     static const char *const needed[] = {

@@ -100,8 +100,8 @@ static tenant_reason find_token(const request_rec *r, const char **token)
 }
 
 /* What a verification and the partition key depend on, besides the token; last, the number of the
- * JWKS file's version. The pointers are those of directives, so they live and stay the same as long as
- * the configuration does. */
+ * JWKS file's version. The pointers are those of directives, so they live and stay the same as long
+ * as the configuration does. */
 static void against(apr_uint64_t words[TENANT_CACHE_AGAINST], const request_rec *r,
                     const tenant_dir_conf *conf, apr_uint64_t number)
 {
@@ -183,8 +183,8 @@ static tenant_reason verify_anew(tenant_claims *claims, request_rec *r, const te
     return reason;
 }
 
-/* The token's own word, then that of who revoked it since. Claims that were verified before are held
- * against revocations as well, and then pass without a look until there is another.
+/* The token's own word, then that of who revoked it since. Claims that were verified before are
+ * held against revocations as well, and then pass without a look until there is another.
  * @return OK and *reason, or an HTTP status */
 static int verify(tenant_claims *claims, request_rec *r, const tenant_dir_conf *conf,
                   const char *token, tenant_reason *reason)

@@ -276,8 +276,8 @@ tenant_keys_version *tenant_keys_borrow(tenant_keys *keys)
     return version;
 }
 
-/* The parent, every few seconds: a child that it makes when the file is bad starts with the keys that
- * its siblings have, and so does the next generation. */
+/* The parent, every few seconds: a child that it makes when the file is bad starts with the keys
+ * that its siblings have, and so does the next generation. */
 static int monitor(apr_pool_t *p, server_rec *s)
 {
     tenant_keys *keys;

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* The handler "tenant-revoke": an admin ends a session, or all of a user's (decisions.md 4). It
- * asks for the role itself, whatever the location requires: who may do this can shut anybody out. */
+ * asks for the role itself, whatever the location requires: who may do this can shut
+ * anybody out. */
 #include "tenant.h"
 
 #include <apr_strings.h>

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded into a server of a test's own (My::Shim): calls fail, are interrupted or do a byte of
- * what they were asked for, as their rule says. The rules are a file that each process maps, so that
- * the test changes them while the server runs; t/lib/My/Shim.pm writes it, and has the same layout.
+ * what they were asked for, as their rule says. The rules are a file that each process maps, so
+ * that the test changes them while the server runs; t/lib/My/Shim.pm writes it, and has the same
+ * layout.
  *
  * Only what is a socket is touched: logs and pid files have faults of their own. In reality nothing
  * interrupts a call on a descriptor that does not block; here it happens, which is the harder case.

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The coding that is chosen is one that can be made and that the client names, or covers by "*", and
- * does not refuse; none that it names likes another better. A plain second reader finds the weights. */
+/* The coding that is chosen is one that can be made and that the client names, or covers by "*",
+ * and does not refuse; none that it names likes another better. A plain second reader finds the
+ * weights. */
 #include "fuzz.h"
 
 #include "edge_coding.h"

@@ -9,7 +9,8 @@
 
 static const unsigned char seed[APR_SIPHASH_KSIZE] = "a 16 byte secret";
 
-/* Where the query starts, behind its ?, and where the target ends; both the latter if there is none */
+/* Where the query starts, behind its ?, and where the target ends; both the latter if there
+ * is none */
 static void find_query(const char *text, size_t *start, size_t *end)
 {
     for (*end = 4; text[*end] != ' '; ++*end) {

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* A text that is accepted keeps the rules (depth, no NUL), and means the same when it is written and
- * read again; our writer's strings are read as what they were, where that was UTF-8. */
+/* A text that is accepted keeps the rules (depth, no NUL), and means the same when it is written
+ * and read again; our writer's strings are read as what they were, where that was UTF-8. */
 #include "fuzz.h"
 
 #include "og_json.h"

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* What is taken for an idempotency key is 1 to 255 visible ASCII characters, and nothing else is. */
+/* What is taken for an idempotency key is 1 to 255 visible ASCII characters, and nothing
+ * else is. */
 #include "fuzz.h"
 
 #include "rest_key.h"

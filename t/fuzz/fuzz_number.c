@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
 /* Ids and the values of directives, against a second reading in wide arithmetic: what is taken is
- * within its bounds and means what its digits and unit say; what is refused is refused in a sentence
- * that says what was expected. */
+ * within its bounds and means what its digits and unit say; what is refused is refused in a
+ * sentence that says what was expected. */
 #include "fuzz.h"
 
 #include <ctype.h>

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* A line for fields=, one for expand=, and a JSON text: jansson takes what is taken, and what is not
- * it does not take either (but for the depth, and a NUL that it overlooks); what is left is what filtering jansson's values gives,
- * and names are unknown that none of them has. */
+/* A line for fields=, one for expand=, and a JSON text: jansson takes what is taken, and what is
+ * not it does not take either (but for the depth, and a NUL that it overlooks); what is left is
+ * what filtering jansson's values gives, and names are unknown that none of them has. */
 #include "fuzz.h"
 
 #include "edge_prune.h"

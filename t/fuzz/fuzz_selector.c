@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* A line for fields=, and one for expand=: what a plain second reader takes is taken, nothing else is;
- * the normalised text is sorted, names what was named, and parses to itself. */
+/* A line for fields=, and one for expand=: what a plain second reader takes is taken, nothing else
+ * is; the normalised text is sorted, names what was named, and parses to itself. */
 #include "fuzz.h"
 
 #include "edge_selector.h"

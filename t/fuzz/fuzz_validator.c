@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* Tags of a list lose one suffix each, between their quotes, and nothing else changes; a tag that is
- * one gets its suffixes and loses them again. */
+/* Tags of a list lose one suffix each, between their quotes, and nothing else changes; a tag that
+ * is one gets its suffixes and loses them again. */
 #include "fuzz.h"
 
 #include "edge_validator.h"

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* A poller: many polls, each on a connection of its own that it keeps. An answer is followed at once
- * by the next poll with its cursor, unless it says when to come back.
+/* A poller: many polls, each on a connection of its own that it keeps. An answer is followed at
+ * once by the next poll with its cursor, unless it says when to come back.
  *
  *   CLOSED ──→ CONNECTING ──→ ASKED ──answer──→ ASKED …
  *     ↑            │ failed     │ lost, closed, or told to pause
@@ -325,7 +325,8 @@ static void sweep(poller *own, int64_t now)
     }
 }
 
-/* Polls are opened evenly over the time of the ramp, or, without one, as fast as the server parks. */
+/* Polls are opened evenly over the time of the ramp, or, without one, as fast as the
+ * server parks. */
 static void start_some(poller *own)
 {
     int64_t ramp = own->plan->ramp * (int64_t)1000000;

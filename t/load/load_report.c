@@ -35,8 +35,8 @@ void load_latency_add(load_counts *counts, int64_t micros)
     }
 }
 
-/* Milliseconds that a share of the deliveries did not exceed. A server is not the quicker for what it
- * loses: that counts as later than all that came. */
+/* Milliseconds that a share of the deliveries did not exceed. A server is not the quicker for what
+ * it loses: that counts as later than all that came. */
 static double percentile(const load_counts *sum, long lost, double share)
 {
     uint64_t all = (uint64_t)lost, below = 0;

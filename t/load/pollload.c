@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* pollload -p PORT [option…]: see usage(), and load.h for how it is built. SIGTERM or SIGINT ends the
- * publishing early; what was published until then is awaited and reported. */
+/* pollload -p PORT [option…]: see usage(), and load.h for how it is built. SIGTERM or SIGINT ends
+ * the publishing early; what was published until then is awaited and reported. */
 #include "load.h"
 
 #include <errno.h>

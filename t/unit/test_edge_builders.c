@@ -195,8 +195,8 @@ static void who_waits_is_woken(void **state)
     assert_int_equal(atomic_load(&done), 8);
 }
 
-/* The mark's word changes between the question and the sleep: there is none then. Once in some tries,
- * since a loaded machine may take its time. */
+/* The mark's word changes between the question and the sleep: there is none then. Once in some
+ * tries, since a loaded machine may take its time. */
 static void no_wake_is_missed(void **state)
 {
     apr_time_t least = apr_time_from_sec(10);

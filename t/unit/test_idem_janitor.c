@@ -45,7 +45,8 @@ static void tidy(apr_time_t deadline)
 
 static const idempotency_store store = { NULL, 0, NULL, renew, NULL, doubt, release, tidy };
 
-/* Janitors outlive their pools, since threads of requests may end claims still: here they are kept */
+/* Janitors outlive their pools, since threads of requests may end claims still: here they
+ * are kept */
 static idem_janitor *start(apr_pool_t *p)
 {
     static idem_janitor *kept[3];

@@ -181,8 +181,8 @@ static int slowdown(const char *colliding, const char *others, int guessed)
     return WEXITSTATUS(status);
 }
 
-/* B35: jansson draws a seed a process, and finds duplicates through the same table. First in main():
- * the seed is drawn with a process's first object. */
+/* B35: jansson draws a seed a process, and finds duplicates through the same table. First in
+ * main(): the seed is drawn with a process's first object. */
 static void members_that_collide_under_one_seed_do_not_under_another(void **state)
 {
     char *colliding = object_of(1), *others = object_of(0);

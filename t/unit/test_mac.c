@@ -35,7 +35,8 @@ static void is_hmac(const void *key, apr_size_t key_len, const char *text, const
 }
 
 /* FIPS 180-4's examples; RFC 4231's cases 1, 2, 6 and 7, and a key of exactly one block, of which
- * printf hello | openssl dgst -sha256 -mac HMAC -macopt key:$(printf %064d 0) says what it makes. */
+ * printf hello | openssl dgst -sha256 -mac HMAC -macopt key:$(printf %064d 0) says what
+ * it makes. */
 static void all_vectors(void)
 {
     unsigned char long_key[131];

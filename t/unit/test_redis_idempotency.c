@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-/* The idempotency store "redis" against a real Redis: the table of mod_idempotency.h, row by row. */
+/* The idempotency store "redis" against a real Redis: the table of mod_idempotency.h, row
+ * by row. */
 #include "redis_link.h"
 
 #include <pthread.h>

@@ -495,7 +495,8 @@ static void a_call_looks_at_some_slots_and_the_next_goes_on(void **state)
     free(ring);
 }
 
-/* Nobody who published nothing can have lived where these two did, but by chance: 8 of 64 places each */
+/* Nobody who published nothing can have lived where these two did, but by chance: 8 of 64 places
+ * each */
 static void what_is_given_back_is_a_gap_to_few_others(void **state)
 {
     rt_ring *ring = *state;

@@ -3,7 +3,8 @@
 #include "unit.h"
 #include "tenant_key.h"
 
-/* expected: printf 'org:1:tenant-isolation-key' | openssl dgst -sha256 [-hmac SECRET] | cut -c1-16 */
+/* expected: printf 'org:1:tenant-isolation-key' | openssl dgst -sha256 [-hmac SECRET] |
+ * cut -c1-16 */
 static void is_the_playbooks_hash(void **state)
 {
     static const tenant_secret secret = { "0123456789abcdef0123456789abcdef", 32 };

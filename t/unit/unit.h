@@ -38,7 +38,8 @@ static inline int apr_down(void **state)
     return 0;
 }
 
-/* text in a heap block of its exact size without a NUL: a read past its end is one that ASan sees */
+/* text in a heap block of its exact size without a NUL: a read past its end is one that
+ * ASan sees */
 static inline char *exact(const char *text, size_t len)
 {
     char *copy = malloc(len ? len : 1);
