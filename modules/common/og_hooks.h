@@ -20,7 +20,7 @@ typedef struct og_hooks_control {
     apr_int32_t victim;       /**< its pid */
     apr_int32_t fixed_seed;   /**< 1: keyed hashes get the same key each time */
     apr_int64_t clock_offset; /**< microseconds added to both clocks */
-    apr_uint32_t layout;      /**< added to the layout of each shared segment, as a new version would */
+    apr_uint32_t layout;      /**< added to each shared segment's layout, as a new version would */
     apr_uint32_t unused;
 } og_hooks_control;
 

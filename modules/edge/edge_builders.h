@@ -45,8 +45,8 @@ typedef struct edge_build {
     apr_uint64_t ticket; /**< whose turn it is */
     apr_uint32_t group, mark;
     unsigned seen;       /**< OTHERS: the mark's word, which will have changed */
-    apr_uint64_t turn;   /**< OTHERS: another number once a builder ended; the same when it was killed
-                              or gave up, and its mark was taken over */
+    apr_uint64_t turn;   /**< OTHERS: another number once a builder ended; the same when it was
+                              killed or gave up, and its mark was taken over */
 } edge_build;
 
 apr_size_t edge_builders_bytes(void);

@@ -132,8 +132,8 @@ static apr_status_t begin(ap_filter_t *f, apr_bucket_brigade *bb, edge_request *
     }
     if (r->status == HTTP_NOT_MODIFIED && !own->none_match && !own->modified_since) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, OGLOGNO(1305)
-                      "%s: the origin's answer to no condition is 304: the client, who has nothing, gets "
-                      "a 502 (EdgeETag)", r->uri);
+                      "%s: the origin's answer to no condition is 304: the client, who has "
+                      "nothing, gets a 502 (EdgeETag)", r->uri);
         return fail(f, bb, HTTP_BAD_GATEWAY);
     }
     if (verdict == HTTP_NOT_MODIFIED) {

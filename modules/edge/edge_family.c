@@ -148,7 +148,8 @@ const char *edge_family_edge(apr_pool_t *p, const edge_family *family)
     if (!is_for_edges(family)) {
         return edge_family_client(p, family);
     }
-    return apr_psprintf(p, "public, max-age=%" APR_INT64_T_FMT ", s-maxage=%" APR_INT64_T_FMT "%s%s",
+    return apr_psprintf(p,
+                        "public, max-age=%" APR_INT64_T_FMT ", s-maxage=%" APR_INT64_T_FMT "%s%s",
                         family->max_age, family->s_maxage,
                         also(p, "stale-while-revalidate", family->stale_while_revalidate),
                         family->immutable ? ", immutable" : "");

@@ -22,7 +22,7 @@ typedef enum edge_shared {
 typedef struct edge_family {
     const char *name;
     apr_int64_t max_age;                /**< for clients */
-    apr_int64_t s_maxage;               /**< for the origin's cache and for edges; 0: not kept there */
+    apr_int64_t s_maxage;               /**< for the origin's cache and edges; 0: not kept there */
     apr_int64_t stale_while_revalidate;
     apr_int64_t stale_if_error;
     edge_shared shared;

@@ -169,7 +169,8 @@ static int has_body(const request_rec *r)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
 
-    return apr_table_get(r->headers_in, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+    return apr_table_get(r->headers_in, "Transfer-Encoding")
+           || (length && strcmp(length, "0") != 0);
 }
 
 void edge_key_make(request_rec *r, edge_request *own)

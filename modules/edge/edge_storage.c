@@ -290,7 +290,8 @@ static int give(cache_handle_t *h, request_rec *r, edge_request *own, response *
     h->cache_obj->key = own->key;
     h->cache_obj->vobj = found;
     describe(r, found, &head, is, &h->cache_obj->info);
-    own->is_vague = is == FRESH || !is_dated(&head, h->resp_hdrs); /* what is fresh is not asked for */
+    /* what is fresh is not asked for */
+    own->is_vague = is == FRESH || !is_dated(&head, h->resp_hdrs);
     return OK;
 }
 

@@ -72,7 +72,8 @@ static void expand(request_rec *r, const char *text, sink *each, void *to)
     while (more) {
         apr_size_t len = strcspn(last, ",");
 
-        each(r, to, len ? apr_pstrcat(r->pool, prefix, apr_pstrmemdup(r->pool, last, len), NULL) : "");
+        each(r, to,
+             len ? apr_pstrcat(r->pool, prefix, apr_pstrmemdup(r->pool, last, len), NULL) : "");
         more = last[len] != '\0';
         last += len + (more != 0);
     }

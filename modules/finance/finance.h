@@ -160,8 +160,8 @@ typedef struct finance_keeping {
     int count;             /* of them */
     const PGresult **res;  /* theirs, in order */
     apr_int64_t entity;    /* finish: id of what was made, 0: none */
-    rest_db_status status; /* of a call that failed; REST_DB_OK: the database said nonsense, and … */
-    rest_problem problem;  /* … this is the answer */
+    rest_db_status status; /* of a call that failed; REST_DB_OK: the database said nonsense … */
+    rest_problem problem;  /* … and this is the answer */
     int running;           /* the store's: begin() said IDEMPOTENCY_NEW */
     apr_time_t begun;      /* begin() did, by og_clock_mono(): now() of the database is later */
 } finance_keeping;

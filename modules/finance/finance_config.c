@@ -158,8 +158,8 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     }
     if (known && !known(finance_event_domain(s))) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1615)
-                     "FinanceEventDomain %s: expected a name that some RealtimeDomain gives, events "
-                     "stay in the outbox", finance_event_domain(s));
+                     "FinanceEventDomain %s: expected a name that some RealtimeDomain gives, "
+                     "events stay in the outbox", finance_event_domain(s));
     }
     return OK;
 }

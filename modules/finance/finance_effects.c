@@ -107,7 +107,8 @@ void finance_effects_committed(const finance_call *call, const finance_effects *
     apr_status_t rv;
 
     og_hooks_crash_point();
-    finance_tags_move(finance_tags_of(call, effects)); /* first: who hears of it reads what is new */
+    /* first: who hears of it reads what is new */
+    finance_tags_move(finance_tags_of(call, effects));
     if (!publish) {
         return;
     }

@@ -150,7 +150,8 @@ static int translate(request_rec *r)
 {
     const char *handler = rest_storage_handler(r);
 
-    return handler && !strcmp(handler, "finance") ? rest_storage_none(r, &finance_module) : DECLINED;
+    return handler && !strcmp(handler, "finance") ? rest_storage_none(r, &finance_module)
+                                                  : DECLINED;
 }
 
 static int map_to_storage(request_rec *r)

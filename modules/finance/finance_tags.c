@@ -47,8 +47,8 @@ apr_array_header_t *finance_tags_of(const finance_call *call, const finance_effe
     add(tags, apr_pstrcat(p, "finance:summary:property:", property, NULL));
     add(tags, apr_pstrcat(p, "reports:daily:property:", property, ":date:", date, NULL));
     if (strlen(date) > 7) {
-        add(tags, apr_psprintf(p, "reports:monthly:property:%s:year:%.4s:month:%.2s", property, date,
-                               date + 5));
+        add(tags, apr_psprintf(p, "reports:monthly:property:%s:year:%.4s:month:%.2s", property,
+                               date, date + 5));
     }
     add(tags, apr_pstrcat(p, "analytics:overview:org:", org, NULL));
     return tags;

@@ -123,7 +123,8 @@ typedef struct rt_shard {
 /* Counters of all children since the segment was made. */
 typedef struct rt_counters {
     atomic_ullong published, duplicates, late, too_large;
-    atomic_ullong polls, delivered, superseded, gaps[3], pacing, gone, replaced, given_back, revoked;
+    atomic_ullong polls, delivered, superseded, gaps[3];
+    atomic_ullong pacing, gone, replaced, given_back, revoked;
     og_histogram wake; /* microseconds from publish to write */
 } rt_counters;
 

@@ -297,7 +297,7 @@ static void *listen_run(void *unused)
 {
     apr_time_t look_at = og_clock_mono(), turn_at = look_at;
     apr_uint64_t keys[NEWS_MAX];
-    int drained = 0; /* all were told, once: a prefork child hears of its end by a signal (rt_stop.c) */
+    int drained = 0; /* all were told, once: a prefork child hears of its end by a signal */
 
     apr_setup_signal_thread();
     while (!atomic_load(&stopping)) {

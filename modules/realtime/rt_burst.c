@@ -30,11 +30,11 @@ void rt_burst_count(rt_burst *burst, apr_time_t now)
 apr_uint32_t rt_burst_rate(const rt_burst *burst, apr_time_t now)
 {
     rt_burst rolled = *burst;
+    apr_uint64_t left;
 
     roll(&rolled, now);
-    return rolled.now
-           + (apr_uint32_t)((apr_uint64_t)rolled.before * (apr_uint64_t)(SECOND - (now - rolled.since))
-                            / SECOND);
+    left = (apr_uint64_t)(SECOND - (now - rolled.since));
+    return rolled.now + (apr_uint32_t)((apr_uint64_t)rolled.before * left / SECOND);
 }
 
 rt_burst_range rt_burst_linger(const rt_burst_tiers *tiers, apr_uint32_t rate)

@@ -322,8 +322,9 @@ static const char *set_park(cmd_parms *cmd, void *unused, const char *arg)
     server_conf(cmd)->park = way;
     return global(cmd, way >= RT_PARK_AUTO
                            ? NULL
-                           : apr_psprintf(cmd->temp_pool, "expected auto, waitio, condvar or owned, "
-                                          "not \"%.40s\"", arg));
+                           : apr_psprintf(cmd->temp_pool,
+                                          "expected auto, waitio, condvar or owned, not \"%.40s\"",
+                                          arg));
 }
 
 const command_rec rt_cmds[] = {
@@ -357,7 +358,8 @@ const command_rec rt_cmds[] = {
     AP_INIT_TAKE12("RealtimeCursorSecret", set_cursor_secret, NULL, RSRC_CONF,
                    "file:PATH of 32 random bytes that sign cursors, the same on all nodes; and of "
                    "those that did before"),
-    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF, "auto, waitio, condvar or owned (auto)"),
+    AP_INIT_TAKE1("RealtimePark", set_park, NULL, RSRC_CONF,
+                  "auto, waitio, condvar or owned (auto)"),
     { NULL }
 };
 

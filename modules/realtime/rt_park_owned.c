@@ -92,8 +92,8 @@ void rt_owned_open(server_rec *s)
 
     if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, rt_bell_fd(), &bell)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, APR_FROM_OS_ERROR(errno), s, OGLOGNO(1525)
-                     "RealtimePark owned: no epoll descriptor for this child; its polls are parked by "
-                     "waitio");
+                     "RealtimePark owned: no epoll descriptor for this child; its polls are parked "
+                     "by waitio");
         return;
     }
     owned.epoll = fd;

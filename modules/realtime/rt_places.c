@@ -155,8 +155,8 @@ static void check_timeout(server_rec *s)
 
     if (places.waitio && !places.owned && poll && s->timeout < poll + PAUSE) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, OGLOGNO(1521)
-                     "Timeout %d: expected at least %d, RealtimePollTimeout %d and a client's pause "
-                     "behind it: connections of polls to %s are closed sooner, or polls cut",
+                     "Timeout %d: expected at least %d, RealtimePollTimeout %d and a client's "
+                     "pause behind it: connections of polls to %s are closed sooner, or polls cut",
                      (int)apr_time_sec(s->timeout), (int)apr_time_sec(poll + PAUSE),
                      (int)apr_time_sec(poll), s->is_virtual ? "a virtual host" : "the main server");
     }

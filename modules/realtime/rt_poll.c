@@ -77,7 +77,8 @@ static void read_ring(rt_poll *poll, rt_ring *ring, const rt_ring_keep *keep)
     if (poll->gap == RT_GAP_NONE
         && (earliest || newest > poll->cursor.id || poll->cursor.id > tail)) {
         if (!poll->found) { /* most looks find nothing, and most polls are parked */
-            poll->found = apr_palloc(poll->r->pool, (apr_size_t)keep->events * sizeof(*poll->found));
+            poll->found =
+                apr_palloc(poll->r->pool, (apr_size_t)keep->events * sizeof(*poll->found));
         }
         n = rt_ring_scan(ring, &poll->place.whose, earliest ? 0 : poll->cursor.id, keep,
                          poll->found, &lost);
@@ -160,7 +161,7 @@ rt_look rt_poll_look(rt_poll *poll, int stay)
     }
     result = is_replaced(poll, &locked, stay, &children) ? RT_REPLACED : look(poll, &locked, stay);
     if (result != RT_NOTHING) {
-        leave(poll, &locked); /* there is something to say: in the same hold, since the lock is dear */
+        leave(poll, &locked); /* in the same hold, since the lock is dear */
     }
     rt_segment_unlock(poll->place.shard);
     if (children) {
@@ -191,8 +192,11 @@ void rt_poll_stop_waiting(rt_poll *poll)
 static apr_interval_time_t linger_of(const rt_poll *poll)
 {
     rt_burst_range range = rt_burst_linger(rt_dir_linger(poll->r), poll->rate);
-    apr_interval_time_t own = range.to ? apr_time_from_msec(rt_poll_jitter(range.from, range.to)) : 0;
+    apr_interval_time_t own = 0;
 
+    if (range.to) {
+        own = apr_time_from_msec(rt_poll_jitter(range.from, range.to));
+    }
     return own > poll->query.linger ? own : poll->query.linger;
 }
 
@@ -216,7 +220,8 @@ int rt_poll_jitter(int from, int to)
 {
     static _Thread_local apr_uint64_t state;
 
-    if (!state && apr_generate_random_bytes((unsigned char *)&state, sizeof(state)) != APR_SUCCESS) {
+    if (!state
+        && apr_generate_random_bytes((unsigned char *)&state, sizeof(state)) != APR_SUCCESS) {
         state = (apr_uint64_t)og_clock_mono();
     }
     state += !state;

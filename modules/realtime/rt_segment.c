@@ -246,7 +246,7 @@ void rt_segment_give_back(void)
     int i;
 
     for (i = 0; i < SHARDS; i++) {
-        if (lock_within(i, &locked, 0)) { /* who holds it is not waited for: a second later will do */
+        if (lock_within(i, &locked, 0)) { /* not waited for: a second later will do */
             given += rt_ring_give_back(locked.ring, GIVE_BACK, before);
             rt_segment_unlock(i);
         }

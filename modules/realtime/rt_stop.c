@@ -29,7 +29,8 @@
 /* A child that nothing holds up has ended before the first, as a rule; behind the eleventh, 0.65 s
  * after the stop came, a listener is left behind. The parent looks 0.34 and 1.34 s after it has
  * asked. */
-static const struct itimerspec when = { .it_value = { 0, 50000000 }, .it_interval = { 0, 60000000 } };
+static const struct itimerspec when = { .it_value = { 0, 50000000 },
+                                        .it_interval = { 0, 60000000 } };
 
 /* child: */
 static timer_t timer;

@@ -114,7 +114,7 @@ static int run(rt_poll *poll, int may_wait)
     atomic_fetch_add(&rt_segment_counters()->polls, 1);
     waits = og_clock_mono() < poll->until && !rt_waits_draining();
     if (waits && rt_waitio_takes(poll)) {
-        return SUSPENDED; /* it looks when it is there, and is answered there when there is something */
+        return SUSPENDED; /* it looks when it is there, and is answered there */
     }
     look = rt_poll_look(poll, 0);
     if (look == RT_NOTHING && waits) {

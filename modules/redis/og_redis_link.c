@@ -238,7 +238,8 @@ og_redis_reason og_redis_link_ask(og_redis_link *link, const og_redis_command *c
     *reply = NULL;
     if (reason == OG_REDIS_OK) {
         reason = og_redis_wire_ask(slot->conn, command, &patience, reply);
-        if (reason == OG_REDIS_OK && command->is_sound && !command->is_sound(*reply, command->keys)) {
+        if (reason == OG_REDIS_OK && command->is_sound
+            && !command->is_sound(*reply, command->keys)) {
             reason = OG_REDIS_PROTOCOL;
             freeReplyObject(*reply);
             *reply = NULL;

@@ -25,7 +25,8 @@
 /* Bytes of what claims point to, at most: properties first, then role and, if there is
  * one, session */
 #define ROOM_MAX                                                                                   \
-    (TENANT_CACHE_PROPERTIES_MAX * sizeof(apr_int64_t) + TENANT_ROLE_MAX + 1 + TENANT_SESSION_MAX + 1)
+    (TENANT_CACHE_PROPERTIES_MAX * sizeof(apr_int64_t) + TENANT_ROLE_MAX + 1 + TENANT_SESSION_MAX  \
+     + 1)
 
 /* One token's caller. */
 typedef struct {

@@ -29,7 +29,8 @@ int tenant_cors_by_file(void)
 static tenant_dir_conf *rules(cmd_parms *cmd, void *conf)
 {
     tenant_active(cmd);
-    cors_by_file |= ap_check_cmd_context(cmd, NOT_IN_DIRECTORY | NOT_IN_FILES | NOT_IN_PROXY) != NULL;
+    cors_by_file |=
+        ap_check_cmd_context(cmd, NOT_IN_DIRECTORY | NOT_IN_FILES | NOT_IN_PROXY) != NULL;
     return conf;
 }
 

@@ -161,7 +161,8 @@ static int identify(request_rec *r)
     }
     if (!conf->external[TENANT_EXTERNAL_USER]) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      OGLOGNO(1014) "TenantOrg without user: nobody can be told apart (TenantUser)");
+                      OGLOGNO(1014) "TenantOrg without user: nobody can be told apart "
+                                    "(TenantUser)");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     reason = read_caller(&claims, r, conf);

@@ -243,8 +243,8 @@ static int authenticate(request_rec *r)
     }
     if ((!conf->jwks && !conf->secrets) || !conf->issuer || !conf->audiences) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      OGLOGNO(1012) "AuthType " TENANT_AUTH_TYPE " without %s: nobody can be verified "
-                      "(TenantJWKS, TenantIssuer, TenantAudience)",
+                      OGLOGNO(1012) "AuthType " TENANT_AUTH_TYPE " without %s: nobody can be "
+                      "verified (TenantJWKS, TenantIssuer, TenantAudience)",
                       !conf->issuer ? "issuer" : !conf->audiences ? "audience" : "keys");
         return HTTP_INTERNAL_SERVER_ERROR;
     }

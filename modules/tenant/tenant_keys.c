@@ -40,7 +40,7 @@ struct tenant_keys {
 
 /* process: of this configuration */
 static tenant_keys *all;
-static int in_parent; /* which looks as well, for the children that it makes later, and says nothing */
+static int in_parent; /* which looks as well, for children that it makes later, and says nothing */
 
 /* The file's bytes in p. @return NULL, or why not */
 static const char *slurp(tenant_keys *keys, apr_pool_t *p, char **text, apr_size_t *len)

@@ -17,7 +17,7 @@
 
 /** pool: the one it was parsed into. Read-only. */
 typedef struct tenant_origin {
-    const char *text;      /**< as browsers send it; with a star: what stands before it, "https://" */
+    const char *text;      /**< as browsers send it; with a star: what is before it, "https://" */
     const char *suffix;    /**< NULL, or what stands behind the star: ".x.test", ".x.test:8443" */
 } tenant_origin;
 
