@@ -64,7 +64,8 @@ static int weight_of(const char *list, const char *name)
                 }
             }
             item[word] = '\0';
-            if (q >= 0 && (!strcmp(item, name) || (!strcmp(name, "gzip") && !strcmp(item, "x-gzip")))) {
+            if (q >= 0
+                && (!strcmp(item, name) || (!strcmp(name, "gzip") && !strcmp(item, "x-gzip")))) {
                 found = q;
             }
         }

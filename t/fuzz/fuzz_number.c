@@ -88,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   { "min", 60000000 }, { "h", APR_INT64_C(3600000000) },
                                   { "d", APR_INT64_C(86400000000) }, { NULL, 0 } };
     static const unit sizes[] = { { "", 1 }, { "K", 1024 }, { "M", 1048576 }, { "G", 1073741824 },
-                                  { "k", 1024 }, { "m", 1048576 }, { "g", 1073741824 }, { NULL, 0 } };
+                                  { "k", 1024 }, { "m", 1048576 }, { "g", 1073741824 },
+                                  { NULL, 0 } };
     apr_pool_t *p = pool_of();
     char *text = text_of(data, size);
 

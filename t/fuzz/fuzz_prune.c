@@ -35,14 +35,16 @@ static int depth_of(const json_t *value)
 
 static json_t *filter(json_t *value, const edge_selection *selection, const edge_field *parent);
 
-static json_t *filter_object(json_t *object, const edge_selection *selection, const edge_field *parent)
+static json_t *filter_object(json_t *object, const edge_selection *selection,
+                             const edge_field *parent)
 {
     json_t *made = json_object(), *each;
     const char *name;
 
     json_object_foreach(object, name, each)
     {
-        const edge_field *field = edge_field_find(parent ? parent->members : selection->fields, name, strlen(name));
+        const edge_field *field =
+            edge_field_find(parent ? parent->members : selection->fields, name, strlen(name));
         int expanded = !parent && edge_field_find(selection->expand, name, strlen(name))
                        && (json_is_object(each) || json_is_array(each) || json_is_null(each));
 
@@ -70,7 +72,8 @@ static json_t *filter(json_t *value, const edge_selection *selection, const edge
     made = json_array();
     json_array_foreach(value, i, each)
     {
-        json_array_append_new(made, json_is_object(each) ? filter_object(each, selection, parent) : json_incref(each));
+        json_array_append_new(made, json_is_object(each) ? filter_object(each, selection, parent)
+                                                         : json_incref(each));
     }
     return made;
 }
@@ -137,7 +140,8 @@ static json_t *inner(const json_t *objects, const char *name)
     return found;
 }
 
-static char *unknown_of(apr_pool_t *p, const json_t *objects, const edge_field *list, const char *prefix)
+static char *unknown_of(apr_pool_t *p, const json_t *objects, const edge_field *list,
+                        const char *prefix)
 {
     char *all = apr_pstrdup(p, "");
 
@@ -148,14 +152,18 @@ static char *unknown_of(apr_pool_t *p, const json_t *objects, const edge_field *
         else if (list->members) {
             json_t *found = inner(objects, list->name);
 
-            all = apr_pstrcat(p, all, unknown_of(p, found, list->members, apr_pstrcat(p, prefix, list->name, ".", NULL)), NULL);
+            all = apr_pstrcat(
+                p, all,
+                unknown_of(p, found, list->members, apr_pstrcat(p, prefix, list->name, ".", NULL)),
+                NULL);
             json_decref(found);
         }
     }
     return all;
 }
 
-static void check_names(apr_pool_t *p, const edge_pruned *out, const edge_selection *selection, const json_t *elements)
+static void check_names(apr_pool_t *p, const edge_pruned *out, const edge_selection *selection,
+                        const json_t *elements)
 {
     char *unknown = unknown_of(p, elements, selection->fields, "");
     const edge_field *each;
@@ -167,8 +175,11 @@ static void check_names(apr_pool_t *p, const edge_pruned *out, const edge_select
             unknown = apr_pstrcat(p, unknown, each->name, ",", NULL);
         }
     }
-    must(!strcmp(unknown, out->unknown->nelts ? apr_pstrcat(p, apr_array_pstrcat(p, out->unknown, ','), ",", NULL) : ""));
-    must(out->available->nelts <= EDGE_PRUNE_AVAILABLE_MAX && out->returned->nelts <= EDGE_SELECTOR_NAMES_MAX + 1);
+    must(!strcmp(unknown, out->unknown->nelts
+                              ? apr_pstrcat(p, apr_array_pstrcat(p, out->unknown, ','), ",", NULL)
+                              : ""));
+    must(out->available->nelts <= EDGE_PRUNE_AVAILABLE_MAX
+         && out->returned->nelts <= EDGE_SELECTOR_NAMES_MAX + 1);
     for (i = 0; i < out->available->nelts; i++) {
         const char *name = APR_ARRAY_IDX(out->available, i, const char *);
 
@@ -182,7 +193,9 @@ static void check_names(apr_pool_t *p, const edge_pruned *out, const edge_select
 static void check(apr_pool_t *p, const edge_selection *selection, const char *text, size_t len)
 {
     json_error_t error;
-    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error), *want, *got, *elements;
+    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
+                               &error),
+           *want, *got, *elements;
     edge_pruned out;
     edge_prune_verdict verdict = edge_prune(p, text, len, "data", selection, &out);
 
@@ -193,14 +206,17 @@ static void check(apr_pool_t *p, const edge_selection *selection, const char *te
         return;
     }
     if (!value) { /* numbers too large for jansson, and names it does not hold */
-        must(json_error_code(&error) == json_error_numeric_overflow || json_error_code(&error) == json_error_null_byte_in_key
+        must(json_error_code(&error) == json_error_numeric_overflow
+             || json_error_code(&error) == json_error_null_byte_in_key
              || json_error_code(&error) == json_error_null_character);
         return;
     }
-    must(depth_of(value) <= 32 && !memchr(text, '\0', len) && out.len <= len && og_utf8_valid(out.body, out.len));
+    must(depth_of(value) <= 32 && !memchr(text, '\0', len) && out.len <= len
+         && og_utf8_valid(out.body, out.len));
     elements = json_array();
     want = expected(value, selection, elements);
-    got = json_loadb(out.body, out.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    got = json_loadb(out.body, out.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
+                     NULL);
     must(got && json_equal(want, got));
     check_names(p, &out, selection, elements);
     json_decref(elements);
@@ -222,7 +238,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     p = pool_of();
     fields = end == data ? NULL : apr_pstrmemdup(p, (const char *)data, (size_t)(end - data));
-    expand = end2 == end + 1 ? NULL : apr_pstrmemdup(p, (const char *)end + 1, (size_t)(end2 - end) - 1);
+    expand =
+        end2 == end + 1 ? NULL : apr_pstrmemdup(p, (const char *)end + 1, (size_t)(end2 - end) - 1);
     if ((fields || expand) && !edge_selector_parse(p, fields, expand, &selection)) {
         size_t len = size - (size_t)(end2 + 1 - data);
         char *text = malloc(len ? len : 1);

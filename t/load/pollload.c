@@ -20,7 +20,7 @@
 
 #define STRIDE       7919     /* a prime, see load_org_of() */
 #define PARK_WITHIN  20000000 /* microseconds in which one more poll has to be parked */
-#define SETTLE       1000000  /* microseconds from the last request to a server that has parked it */
+#define SETTLE       1000000  /* microseconds until a server has parked the last request */
 #define TWICE_WITHIN 500000   /* microseconds for what comes twice, behind all else */
 
 static volatile sig_atomic_t stopped;
@@ -69,8 +69,8 @@ int load_connect(const load_plan *plan, unsigned int number)
 static void usage(void)
 {
     fputs("pollload -p PORT [-m orgscale|nchan] [-u PATH] [-t TOKENS] [-n POLLS] [-o ORGS]\n"
-          "         [-r EVENTS-A-SECOND] [-s SECONDS] [-c PROCESSES] [-w WAIT] [-i IDLE] [-d DRAIN]\n"
-          "         [-R RAMP] [-S PID]\n"
+          "         [-r EVENTS-A-SECOND] [-s SECONDS] [-c PROCESSES] [-w WAIT] [-i IDLE]\n"
+          "         [-d DRAIN] [-R RAMP] [-S PID]\n"
           "  -u  path before /subscribe and /publish (orgscale)\n"
           "  -t  file of \"org token\" lines (orgscale); the first ORGS are used\n"
           "  -w  seconds that a poll asks to be parked\n"

@@ -37,7 +37,8 @@ static void vectors_of_rfc4648(void **state)
 
 static void refuses_every_other_spelling(void **state)
 {
-    static const char *const bad[] = { "Z", "Zg=", "Zg==", "Z g", "Zm9+", "Zm9/", "Zh", "Zm9", "Zm8=",
+    static const char *const bad[] = { "Z", "Zg=", "Zg==", "Z g", "Zm9+", "Zm9/", "Zh", "Zm9",
+                                       "Zm8=",
                                        "Zm9vY", "Zg\n", "\xc3\xa9", "Zm9vYmF!", "-_-_-" };
     size_t i;
 

@@ -73,7 +73,8 @@ static void linger_grows_by_tiers(void **state)
     static const struct {
         apr_uint32_t rate;
         int from, to;
-    } cases[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 2, 0, 0 }, { 3, 0, 50 }, { 9, 0, 50 }, { 10, 50, 150 },
+    } cases[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 2, 0, 0 }, { 3, 0, 50 }, { 9, 0, 50 },
+                  { 10, 50, 150 },
                   { 49, 50, 150 }, { 50, 150, 400 }, { 4294967295U, 150, 400 } };
     size_t i;
 

@@ -106,7 +106,8 @@ static void what_was_signed_before_is_of_its_secret_alone(void **state)
 {
     /* of one length each; the last two longer than what is remembered */
     const char *const secrets[] = {
-        "secret-1", "secret-2", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-1",
+        "secret-1", "secret-2",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-1",
         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-2"
     };
     rt_cursor cursor = { rt_cursor_partition(7), 5, 1 }, back;
@@ -140,7 +141,8 @@ int main(void)
                                         cmocka_unit_test(every_changed_character_is_noticed),
                                         cmocka_unit_test(what_we_never_wrote_is_malformed),
                                         cmocka_unit_test(an_empty_secret_signs_nothing),
-                                        cmocka_unit_test(what_was_signed_before_is_of_its_secret_alone),
+                                        cmocka_unit_test(
+                                            what_was_signed_before_is_of_its_secret_alone),
                                         cmocka_unit_test(partitions_are_the_published_ones) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,8 @@
 
 static edge_pruned pruned;
 
-static edge_prune_verdict prune_n(void **state, const char *fields, const char *expand, const char *text, size_t len)
+static edge_prune_verdict prune_n(void **state, const char *fields, const char *expand,
+                                  const char *text, size_t len)
 {
     const edge_selection *selection;
     edge_prune_verdict verdict;
@@ -23,7 +24,8 @@ static edge_prune_verdict prune_n(void **state, const char *fields, const char *
     return verdict;
 }
 
-static edge_prune_verdict prune(void **state, const char *fields, const char *expand, const char *text)
+static edge_prune_verdict prune(void **state, const char *fields, const char *expand,
+                                const char *text)
 {
     return prune_n(state, fields, expand, text, strlen(text));
 }
@@ -43,15 +45,18 @@ static void what_is_kept_stays_as_it_was(void **state)
         { "b", NULL, " { \"a\" : 1 , \"b\" : 2 , \"c\":3 } ", "{\"b\":2}" },
         { "b,a", NULL, "{\"a\":1,\"b\":2}", "{\"a\":1,\"b\":2}" },
         { "a", NULL, "[{\"a\":1,\"b\":2},{\"b\":3,\"a\":4}]", "[{\"a\":1},{\"a\":4}]" },
-        { "a", NULL, "{\"data\":[{\"a\":1,\"b\":2}],\"nextCursor\":\"x\"}", "{\"data\":[{\"a\":1}],\"nextCursor\":\"x\"}" },
-        { "a", NULL, "{\"total\": {\"b\" : 1},\"data\":[{\"a\":1,\"b\":2}]}", "{\"total\":{\"b\" : 1},\"data\":[{\"a\":1}]}" },
+        { "a", NULL, "{\"data\":[{\"a\":1,\"b\":2}],\"nextCursor\":\"x\"}",
+          "{\"data\":[{\"a\":1}],\"nextCursor\":\"x\"}" },
+        { "a", NULL, "{\"total\": {\"b\" : 1},\"data\":[{\"a\":1,\"b\":2}]}",
+          "{\"total\":{\"b\" : 1},\"data\":[{\"a\":1}]}" },
         { "a", NULL, "{\"d\\u0061ta\":[{\"a\":1,\"b\":2}]}", "{\"d\\u0061ta\":[{\"a\":1}]}" },
         { "data", NULL, "{\"data\":{\"a\":1},\"b\":2}", "{\"data\":{\"a\":1}}" },
         { "data", NULL, "{\"b\":2,\"data\":null}", "{\"data\":null}" },
         { "x", NULL, "{\"x\":{\"data\":[1]},\"b\":2}", "{\"x\":{\"data\":[1]}}" },
         /* bytes */
         { "a", NULL, "{\"b\":0,\"a\":1.50E+02}", "{\"a\":1.50E+02}" },
-        { "a", NULL, "{\"a\":123456789012345678901234567890,\"b\":1}", "{\"a\":123456789012345678901234567890}" },
+        { "a", NULL, "{\"a\":123456789012345678901234567890,\"b\":1}",
+          "{\"a\":123456789012345678901234567890}" },
         { "a", NULL, "{\"a\":-0,\"b\":1e999}", "{\"a\":-0}" },
         { "a", NULL, "{\"a\":\"\\u00e9\\/\xc3\xa9\",\"b\":1}", "{\"a\":\"\\u00e9\\/\xc3\xa9\"}" },
         { "a", NULL, "{\"a\":[ 1 , {} ],\"b\":1}", "{\"a\":[ 1 , {} ]}" },
@@ -63,11 +68,13 @@ static void what_is_kept_stays_as_it_was(void **state)
         { "a(b)", NULL, "{\"a\":{\"b\":1,\"c\":2},\"d\":3}", "{\"a\":{\"b\":1}}" },
         { "a(b,d(e))", NULL, "{\"a\":[{\"b\":1,\"c\":2,\"d\":{\"e\":1,\"f\":2}},{\"d\":[]}]}",
           "{\"a\":[{\"b\":1,\"d\":{\"e\":1}},{\"d\":[]}]}" },
-        { "a(b)", NULL, "[{\"a\":null},{\"a\":[]},{\"a\":5},{\"a\":[1,[{\"c\":1}],{\"b\":2,\"c\":3}]}]",
+        { "a(b)", NULL,
+          "[{\"a\":null},{\"a\":[]},{\"a\":5},{\"a\":[1,[{\"c\":1}],{\"b\":2,\"c\":3}]}]",
           "[{\"a\":null},{\"a\":[]},{\"a\":5},{\"a\":[1,[{\"c\":1}],{\"b\":2}]}]" },
         /* expand */
         { "a", "x", "{\"a\":1,\"b\":2,\"x\":[{\"y\":1}]}", "{\"a\":1,\"x\":[{\"y\":1}]}" },
-        { "a", "x", "[{\"a\":1,\"x\":{}},{\"a\":1,\"x\":null},{\"a\":1,\"x\":4},{\"a\":1,\"x\":\"s\"}]",
+        { "a", "x",
+          "[{\"a\":1,\"x\":{}},{\"a\":1,\"x\":null},{\"a\":1,\"x\":4},{\"a\":1,\"x\":\"s\"}]",
           "[{\"a\":1,\"x\":{}},{\"a\":1,\"x\":null},{\"a\":1},{\"a\":1}]" },
         { "x(y)", "x", "{\"x\":{\"y\":1,\"z\":2}}", "{\"x\":{\"y\":1}}" },
         { "a(b)", "c", "{\"a\":{\"b\":1,\"c\":[]},\"c\":[2]}", "{\"a\":{\"b\":1},\"c\":[2]}" },
@@ -82,7 +89,8 @@ static void what_is_kept_stays_as_it_was(void **state)
     size_t i;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(prune(state, cases[i].fields, cases[i].expand, cases[i].text), EDGE_PRUNED);
+        assert_int_equal(prune(state, cases[i].fields, cases[i].expand, cases[i].text),
+                         EDGE_PRUNED);
         assert_string_equal(pruned.body, cases[i].body);
         assert_int_equal(pruned.len, strlen(cases[i].body));
     }
@@ -96,7 +104,8 @@ static void no_envelope_where_answers_have_none(void **state)
     assert_null(edge_selector_parse(*state, "a", NULL, &selection));
     assert_int_equal(edge_prune(*state, text, strlen(text), NULL, selection, &pruned), EDGE_PRUNED);
     assert_string_equal(apr_pstrmemdup(*state, pruned.body, pruned.len), "{\"a\":2}");
-    assert_int_equal(edge_prune(*state, text, strlen(text), "items", selection, &pruned), EDGE_PRUNED);
+    assert_int_equal(edge_prune(*state, text, strlen(text), "items", selection, &pruned),
+                     EDGE_PRUNED);
     assert_string_equal(apr_pstrmemdup(*state, pruned.body, pruned.len), "{\"a\":2}");
 }
 
@@ -105,11 +114,14 @@ static void names_are_told(void **state)
     char *many = apr_pstrdup(*state, "[{\"a\":1");
     int i;
 
-    assert_int_equal(prune(state, "c,b", NULL, "[{\"id\":1,\"b\":2,\"x-y\":1,\"a\":3},{\"c\":1,\"a\":2,\"a b\":3,\"d\\u002c\":4}]"),
-                     EDGE_PRUNED);
+    assert_int_equal(
+        prune(state, "c,b", NULL,
+              "[{\"id\":1,\"b\":2,\"x-y\":1,\"a\":3},{\"c\":1,\"a\":2,\"a b\":3,\"d\\u002c\":4}]"),
+        EDGE_PRUNED);
     assert_string_equal(joined(state, pruned.returned), "id,b,c");
     assert_string_equal(joined(state, pruned.available), "id,b,a,c");
-    assert_int_equal(prune(state, "a", "t", "{\"t\":[{\"n\":1}],\"a\":{\"m\":2},\"b\":1}"), EDGE_PRUNED);
+    assert_int_equal(prune(state, "a", "t", "{\"t\":[{\"n\":1}],\"a\":{\"m\":2},\"b\":1}"),
+                     EDGE_PRUNED);
     assert_string_equal(joined(state, pruned.returned), "t,a");
     assert_string_equal(joined(state, pruned.available), "t,a,b");
     for (i = 0; i < 80; i++) {
@@ -140,11 +152,13 @@ static void unknown_names_are_told(void **state)
         { "nextCursor", NULL, "{\"data\":[{\"a\":1}],\"nextCursor\":1}", "nextCursor" },
         { "n", NULL, "{\"a\":{\"n\":1}}", "n" },
     };
-    static const char *const nobody_can_tell[] = { "[{\"a\":null}]", "[{\"a\":[]}]", "[{\"a\":\"s\"}]", "{\"data\":[]}", "[1]" };
+    static const char *const nobody_can_tell[] = { "[{\"a\":null}]", "[{\"a\":[]}]",
+                                                   "[{\"a\":\"s\"}]", "{\"data\":[]}", "[1]" };
     size_t i;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(prune(state, cases[i].fields, cases[i].expand, cases[i].text), EDGE_PRUNE_UNKNOWN);
+        assert_int_equal(prune(state, cases[i].fields, cases[i].expand, cases[i].text),
+                         EDGE_PRUNE_UNKNOWN);
         assert_string_equal(joined(state, pruned.unknown), cases[i].unknown);
     }
     for (i = 0; i < sizeof(nobody_can_tell) / sizeof(nobody_can_tell[0]); i++) {
@@ -155,13 +169,20 @@ static void unknown_names_are_told(void **state)
 static void what_is_no_json_is_left_alone(void **state)
 {
     static const char *const bad[] = {
-        "", " ", "{", "}", "[", "]", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{a:1}", "{'a':1}",
-        "{\"a\" 1}", "{\"a\":1 \"b\":2}", "[1,]", "[,1]", "[1 2]", "[1}", "{\"a\":1]", "{\"a\":1}x", "{\"a\":1}{}", "1 2", "nul",
-        "tru", "falsee", "True", "01", "-", "-01", "+1", "1.", ".5", "1e", "1e+", "1.e1", "0x10", "NaN", "Infinity", "\"",
-        "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\ud800\\",
-        "\"\\ud800\\udc0\"", "\"a\nb\"", "\"\t\"", "\"\x1f\"", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
-        "\"\xc3\"", "\xef\xbb\xbf{}", "/* */ {}", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "[{\"x\":{\"b\":1,\"b\":1}}]",
-        "{\"b\":{\"a\":1},\"c\":[{\"a\":1,\"a\":1}]}", "{\"data\":[{\"a\":1}],\"data\":2}", "{\"data\":[{\"a\":1}],\"b\":}",
+        "", " ", "{", "}", "[", "]",
+        "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{a:1}", "{'a':1}",
+        "{\"a\" 1}", "{\"a\":1 \"b\":2}", "[1,]", "[,1]", "[1 2]", "[1}", "{\"a\":1]", "{\"a\":1}x",
+        "{\"a\":1}{}", "1 2", "nul",
+        "tru", "falsee", "True", "01", "-", "-01", "+1", "1.", ".5", "1e", "1e+", "1.e1", "0x10",
+        "NaN", "Infinity", "\"",
+        "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"",
+        "\"\\ud800\\u0041\"", "\"\\ud800\\",
+        "\"\\ud800\\udc0\"", "\"a\nb\"", "\"\t\"", "\"\x1f\"", "\"\xff\"", "\"\xc0\x80\"",
+        "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
+        "\"\xc3\"", "\xef\xbb\xbf{}", "/* */ {}", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}",
+        "[{\"x\":{\"b\":1,\"b\":1}}]",
+        "{\"b\":{\"a\":1},\"c\":[{\"a\":1,\"a\":1}]}", "{\"data\":[{\"a\":1}],\"data\":2}",
+        "{\"data\":[{\"a\":1}],\"b\":}",
         "{\"a\":1,\"data\":[{\"a\":1}", "\v1", "\f[]", "[1]\v" };
     size_t i;
 
@@ -177,10 +198,19 @@ static void what_is_no_json_is_left_alone(void **state)
 
 static void an_object_may_have_a_name_that_another_has(void **state)
 {
-    assert_int_equal(prune(state, "a", NULL, "{\"a\":{\"a\":{\"a\":[{\"a\":1},{\"a\":1}]},\"b\":1},\"b\":{\"a\":1}}"), EDGE_PRUNED);
-    assert_int_equal(prune(state, "a", NULL, "{\"a\":1,\"\":1,\"\\u0000\":2,\"\\u0000\\u0000\":3,\"\\ud83d\\ude00\":4}"), EDGE_PRUNED);
-    assert_int_equal(prune(state, "a", NULL, "{\"a\":1,\"\xf0\x9f\x98\x80\":3,\"\\ud83d\\ude00\":4}"), EDGE_PRUNE_MALFORMED);
-    assert_int_equal(prune(state, "a", NULL, "{\"a\":1,\"\\n\\u20ac\":3,\"\\u000a\xe2\x82\xac\":4}"), EDGE_PRUNE_MALFORMED);
+    assert_int_equal(prune(state, "a", NULL,
+                           "{\"a\":{\"a\":{\"a\":[{\"a\":1},{\"a\":1}]},\"b\":1},\"b\":{\"a\":1}}"),
+                     EDGE_PRUNED);
+    assert_int_equal(
+        prune(state, "a", NULL,
+              "{\"a\":1,\"\":1,\"\\u0000\":2,\"\\u0000\\u0000\":3,\"\\ud83d\\ude00\":4}"),
+        EDGE_PRUNED);
+    assert_int_equal(
+        prune(state, "a", NULL, "{\"a\":1,\"\xf0\x9f\x98\x80\":3,\"\\ud83d\\ude00\":4}"),
+        EDGE_PRUNE_MALFORMED);
+    assert_int_equal(
+        prune(state, "a", NULL, "{\"a\":1,\"\\n\\u20ac\":3,\"\\u000a\xe2\x82\xac\":4}"),
+        EDGE_PRUNE_MALFORMED);
 }
 
 /* n times one text, then the other */
@@ -202,10 +232,12 @@ static char *nested(apr_pool_t *p, int n, const char *open, const char *close)
 static void depth_is_bounded(void **state)
 {
     assert_int_equal(prune(state, "a", NULL, nested(*state, 32, "{\"a\":", "}")), EDGE_PRUNED);
-    assert_int_equal(prune(state, "a", NULL, nested(*state, 33, "{\"a\":", "}")), EDGE_PRUNE_MALFORMED);
+    assert_int_equal(prune(state, "a", NULL, nested(*state, 33, "{\"a\":", "}")),
+                     EDGE_PRUNE_MALFORMED);
     assert_int_equal(prune(state, "a", NULL, nested(*state, 32, "[", "]")), EDGE_PRUNED);
     assert_int_equal(prune(state, "a", NULL, nested(*state, 33, "[", "]")), EDGE_PRUNE_MALFORMED);
-    assert_int_equal(prune(state, "a", NULL, nested(*state, 500000, "[", "]")), EDGE_PRUNE_MALFORMED);
+    assert_int_equal(prune(state, "a", NULL, nested(*state, 500000, "[", "]")),
+                     EDGE_PRUNE_MALFORMED);
 }
 
 /* An object of so many members */
@@ -226,17 +258,22 @@ static void members_are_bounded(void **state)
 {
     assert_int_equal(prune(state, "a", NULL, wide(*state, 60000, "\"a\":1}")), EDGE_PRUNED);
     assert_string_equal(pruned.body, "{\"a\":1}");
-    assert_int_equal(prune(state, "a", NULL, wide(*state, 60000, "\"a\":1,\"n7\":1}")), EDGE_PRUNE_MALFORMED);
-    assert_int_equal(prune(state, "a", NULL, wide(*state, 65536, "\"a\":1}")), EDGE_PRUNE_MALFORMED);
+    assert_int_equal(prune(state, "a", NULL, wide(*state, 60000, "\"a\":1,\"n7\":1}")),
+                     EDGE_PRUNE_MALFORMED);
+    assert_int_equal(prune(state, "a", NULL, wide(*state, 65536, "\"a\":1}")),
+                     EDGE_PRUNE_MALFORMED);
     assert_non_null(strstr(pruned.why, "more members"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        unit_pool_test(what_is_kept_stays_as_it_was), unit_pool_test(no_envelope_where_answers_have_none),
-        unit_pool_test(names_are_told), unit_pool_test(unknown_names_are_told), unit_pool_test(what_is_no_json_is_left_alone),
-        unit_pool_test(an_object_may_have_a_name_that_another_has), unit_pool_test(depth_is_bounded),
+        unit_pool_test(what_is_kept_stays_as_it_was),
+        unit_pool_test(no_envelope_where_answers_have_none),
+        unit_pool_test(names_are_told), unit_pool_test(unknown_names_are_told),
+        unit_pool_test(what_is_no_json_is_left_alone),
+        unit_pool_test(an_object_may_have_a_name_that_another_has),
+        unit_pool_test(depth_is_bounded),
         unit_pool_test(members_are_bounded)
     };
 

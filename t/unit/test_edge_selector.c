@@ -16,13 +16,15 @@ static const char *text_of(void **state, const char *fields, const char *expand)
 
 static void what_asks_for_the_same_has_one_text(void **state)
 {
-    assert_string_equal(text_of(state, "status,id,amountCents", NULL), "fields=amountCents,id,status");
+    assert_string_equal(text_of(state, "status,id,amountCents", NULL),
+                        "fields=amountCents,id,status");
     assert_string_equal(text_of(state, "b(z,y(x,w)),a,_1", NULL), "fields=_1,a,b(y(w,x),z)");
     assert_string_equal(text_of(state, NULL, "y,x"), "expand=x,y");
     assert_string_equal(text_of(state, "b,a", "d,a"), "fields=a,b&expand=a,d");
     assert_string_equal(text_of(state, "A,a,AA", NULL), "fields=A,AA,a");
     assert_string_equal(text_of(state, "a(a(a(a)))", NULL), "fields=a(a(a(a)))");
-    assert_string_equal(text_of(state, "__proto__,constructor", NULL), "fields=__proto__,constructor");
+    assert_string_equal(text_of(state, "__proto__,constructor", NULL),
+                        "fields=__proto__,constructor");
 }
 
 static void lists_are_trees(void **state)
@@ -50,11 +52,15 @@ static void lists_are_trees(void **state)
 static void all_else_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "", ",", "id,", ",id", "id,,a", "id, a", " id", "id ", "id\t", "1a", "a-b", "a.b", "a/b", "*", "a*", "caf\xc3\xa9",
-        "a;b", "a=b", "\"a\"", "'a'", "a'--", "id;DROP TABLE x", "id)", "(", ")", "()", "a(", "a()", "a(b", "a(b,)", "a(,b)",
-        "a(b))", "a(b)c", "a(b)(c)", "a((b))", "a(b,c", "a,a", "a,b,a", "a,a(b)", "a(b,b)", "a(a(a(a(a))))", "a%2cb", "a\nb",
+        "", ",", "id,", ",id", "id,,a", "id, a", " id", "id ", "id\t", "1a", "a-b", "a.b", "a/b",
+        "*", "a*", "caf\xc3\xa9",
+        "a;b", "a=b", "\"a\"", "'a'", "a'--", "id;DROP TABLE x", "id)", "(", ")", "()", "a(", "a()",
+        "a(b", "a(b,)", "a(,b)",
+        "a(b))", "a(b)c", "a(b)(c)", "a((b))", "a(b,c", "a,a", "a,b,a", "a,a(b)", "a(b,b)",
+        "a(a(a(a(a))))", "a%2cb", "a\nb",
         "a\r\nX-Evil: 1", "\x01", "\xff" };
-    static const char *const bad_expand[] = { "", "a(b)", "a,", ",a", "a,a", "a(b(c(d(e(f(g(h(i(j)))))))))", "a b" };
+    static const char *const bad_expand[] = { "", "a(b)", "a,", ",a", "a,a",
+                                              "a(b(c(d(e(f(g(h(i(j)))))))))", "a b" };
     size_t i;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -69,7 +75,8 @@ static void all_else_is_refused(void **state)
 
 static void sentences_hold_nothing_of_the_caller(void **state)
 {
-    static const char *const bad[] = { "secret)", "secret,secret", "secret\r\n", "secret(", "secret(secret(secret(secret(secret))))" };
+    static const char *const bad[] = { "secret)", "secret,secret", "secret\r\n", "secret(",
+                                       "secret(secret(secret(secret(secret))))" };
     const edge_selection *selection;
     size_t i;
 
@@ -108,15 +115,18 @@ static void bounds(void **state)
     assert_null(text_of(state, names(*state, 1, 65), NULL));
     assert_null(text_of(state, names(*state, 1, 10240), NULL));
     assert_true(edge_field_is_name("a1", 2) && edge_field_is_name(names(*state, 1, 64), 64));
-    assert_false(edge_field_is_name("a", 0) || edge_field_is_name("1a", 2) || edge_field_is_name("a-", 2)
-                 || edge_field_is_name(names(*state, 1, 65), 65) || edge_field_is_name("a\0b", 3));
+    assert_false(edge_field_is_name("a", 0) || edge_field_is_name("1a", 2)
+                 || edge_field_is_name("a-", 2) || edge_field_is_name(names(*state, 1, 65), 65)
+                 || edge_field_is_name("a\0b", 3));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { unit_pool_test(what_asks_for_the_same_has_one_text), unit_pool_test(lists_are_trees),
+    const struct CMUnitTest tests[] = { unit_pool_test(what_asks_for_the_same_has_one_text),
+                                        unit_pool_test(lists_are_trees),
                                         unit_pool_test(all_else_is_refused),
-                                        unit_pool_test(sentences_hold_nothing_of_the_caller), unit_pool_test(bounds) };
+                                        unit_pool_test(sentences_hold_nothing_of_the_caller),
+                                        unit_pool_test(bounds) };
 
     return unit_run(tests);
 }

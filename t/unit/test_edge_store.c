@@ -163,7 +163,8 @@ static void what_is_too_large_is_refused(void **state)
     drop(m);
     /* no entry has more than a quarter of the store */
     m = make(EDGE_STORE_BYTES_MIN, MANY);
-    assert_in_range(edge_store_largest(m.store), EDGE_STORE_BYTES_MIN / 8, EDGE_STORE_BYTES_MIN / 4);
+    assert_in_range(edge_store_largest(m.store), EDGE_STORE_BYTES_MIN / 8,
+                    EDGE_STORE_BYTES_MIN / 4);
     assert_true(put(m.store, 1, edge_store_largest(m.store) / 4));
     drop(m);
 }

@@ -36,9 +36,15 @@ static void the_query_alone_may_change(void **state)
     assert_true(hash("GET /rt/subscribe?cursor=22&wait=5" REST) == known);
     assert_true(hash("GET /rt/subscribe?" REST) == hash("GET /rt/subscribe?a?b" REST));
     assert_true(hash("GET /rt/publish?cursor=1" REST) != known);
-    assert_true(hash("GET /rt/subscribe?cursor=1 HTTP/1.0\r\nHost: h\r\nAuthorization: Bearer t\r\n\r\n") != known);
-    assert_true(hash("GET /rt/subscribe?cursor=1 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer u\r\n\r\n") != known);
-    assert_true(hash("GET /rt/subscribe?cursor=1 HTTP/1.1\r\nHost: h\r\nA: b\r\nAuthorization: Bearer t\r\n\r\n") != known);
+    assert_true(
+        hash("GET /rt/subscribe?cursor=1 HTTP/1.0\r\nHost: h\r\nAuthorization: Bearer t\r\n\r\n")
+        != known);
+    assert_true(
+        hash("GET /rt/subscribe?cursor=1 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer u\r\n\r\n")
+        != known);
+    assert_true(hash("GET /rt/subscribe?cursor=1 HTTP/1.1\r\nHost: h\r\nA: b\r\nAuthorization: "
+                     "Bearer t\r\n\r\n")
+                != known);
 }
 
 /* what is moved over the border between path and rest is another head */
@@ -47,7 +53,8 @@ static void a_target_without_a_query_is_its_own(void **state)
     assert_true(hash("GET /rt/subscribe" REST));
     assert_true(hash("GET /rt/subscribe" REST) == hash("GET /rt/subscribe" REST));
     assert_true(hash("GET /a?" REST) != hash("GET /ab?" REST));
-    assert_true(hash("GET /a?q HTTP/1.1\r\nB: c\r\n\r\n") != hash("GET /a HTTP/1.1?q\r\nB: c\r\n\r\n"));
+    assert_true(hash("GET /a?q HTTP/1.1\r\nB: c\r\n\r\n")
+                != hash("GET /a HTTP/1.1?q\r\nB: c\r\n\r\n"));
 }
 
 static void less_than_a_head_is_none(void **state)

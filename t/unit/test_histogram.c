@@ -81,7 +81,8 @@ static void no_value_is_told_with_an_error_above_1_6_percent(void **state)
         og_histogram_add(&histogram, OG_HISTOGRAM_MOST);
         og_histogram_read(&histogram, &copy);
         told = (double)og_histogram_quantile(&copy, 500);
-        assert_true(told >= (double)exact * (1 - 1.0 / 64) && told <= (double)exact * (1 + 1.0 / 64));
+        assert_true(told >= (double)exact * (1 - 1.0 / 64)
+                    && told <= (double)exact * (1 + 1.0 / 64));
     }
 }
 

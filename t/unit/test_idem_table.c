@@ -565,7 +565,8 @@ static void no_two_callers_share_an_id(void **state)
 {
     static const unsigned char seed[OG_SHA256_LEN] = { 1 };
     static const idempotency_claim claims[] = { { 1, 2, "k" }, { 1, 2, "K" }, { 2, 1, "k" },
-                                                { 1, 0x6b, "2" }, { 0x32, 2, "k" }, { 1, 2, "k2" } };
+                                                { 1, 0x6b, "2" }, { 0x32, 2, "k" },
+                                                { 1, 2, "k2" } };
     unsigned char id[6][IDEM_TABLE_ID];
     char longest[IDEMPOTENCY_KEY_MAX + 2];
     idempotency_claim too_long = { 1, 2, longest };

@@ -106,7 +106,8 @@ static void a_table_has_room_for_as_many_keys_as_it_was_made_for(void **state)
                 assert_true(rt_interest_join(table, hashed(n + 1000000 * (apr_uint64_t)round), 1));
             }
             for (n = 1; n <= keys; n++) {
-                assert_int_equal(rt_interest_count(table, hashed(n + 1000000 * (apr_uint64_t)round)), 1);
+                assert_int_equal(
+                    rt_interest_count(table, hashed(n + 1000000 * (apr_uint64_t)round)), 1);
             }
             free(table);
         }

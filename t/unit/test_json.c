@@ -28,8 +28,10 @@ static void reads_what_is_json(void **state)
 
 static void refuses_what_is_not(void **state)
 {
-    static const char *const bad[] = { "", "{", "{\"a\":1,\"a\":2}", "[1,]", "{\"a\":1} x", "\xef\xbb\xbf{}",
-                                       "\"\xff\"", "\"\\ud800\"", "\"\\u0000\"", "[1e400]", "01", "{'a':1}",
+    static const char *const bad[] = { "", "{", "{\"a\":1,\"a\":2}", "[1,]", "{\"a\":1} x",
+                                       "\xef\xbb\xbf{}",
+                                       "\"\xff\"", "\"\\ud800\"", "\"\\u0000\"", "[1e400]", "01",
+                                       "{'a':1}",
                                        "[18446744073709551616]", "nul", "\"a\nb\"" };
     size_t i;
 
@@ -72,9 +74,10 @@ static void writes_commas_and_escapes(void **state)
     og_jsonw_begin(&w, '[');
     og_jsonw_end(&w, ']');
     og_jsonw_end(&w, '}');
-    assert_string_equal(og_jsonw_text(&w),
-                        "{\"s\":\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-                        "\xef\xbf\xbdz\",\"n\":-9007199254740991,\"l\":[true,null,null,{}],\"e\":[]}");
+    assert_string_equal(
+        og_jsonw_text(&w),
+        "{\"s\":\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+        "\xef\xbf\xbdz\",\"n\":-9007199254740991,\"l\":[true,null,null,{}],\"e\":[]}");
 }
 
 static void what_it_writes_it_reads(void **state)

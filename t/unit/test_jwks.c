@@ -69,10 +69,13 @@ static void foreign_keys_are_skipped_beside_ours(void **state)
     const char *why;
     tenant_keyset *set;
 
-    set = parse(*state,
-                apr_pstrcat(*state, "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"},"
-                            "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"kid\":\"s\"},{\"kty\":\"AKP\"},{},",
-                            jwk(*state, "EdDSA", key, ",\"kid\":\"k\""), NULL), &why);
+    set = parse(
+        *state,
+        apr_pstrcat(*state,
+                    "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"},"
+                    "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"kid\":\"s\"},{\"kty\":\"AKP\"},{},",
+                    jwk(*state, "EdDSA", key, ",\"kid\":\"k\""), NULL),
+        &why);
     assert_non_null(set);
     assert_int_equal(set->keys->nelts, 1);
 }

@@ -58,7 +58,8 @@ static void all_vectors(void)
             "The key needs to be hashed before being used by the HMAC algorithm.",
             "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
     memset(block_key, '0', sizeof(block_key));
-    is_hmac(block_key, 64, "hello", "e2160c0c6ff468194a54dcc21cb46aa381c3906df54abebdcd5802222ee7518d");
+    is_hmac(block_key, 64, "hello",
+            "e2160c0c6ff468194a54dcc21cb46aa381c3906df54abebdcd5802222ee7518d");
 }
 
 static void an_empty_key_signs_nothing(void **state)

@@ -64,8 +64,9 @@ static void arguments_of_directives(void **state)
     assert_non_null(og_arg_span(p, "300x", 0, 3600 * APR_USEC_PER_SEC, &value));
     assert_non_null(og_arg_span(p, "-1s", 0, 3600 * APR_USEC_PER_SEC, &value));
     assert_non_null(og_arg_span(p, "9223372036854775807d", 0, APR_INT64_MAX, &value));
-    assert_string_equal(og_arg_span(p, "0", 1000, 25 * APR_USEC_PER_SEC, &value),
-                        "expected a time from 1ms to 25s, such as 500ms, 25s, 2min, 1h or 7d, not \"0\"");
+    assert_string_equal(
+        og_arg_span(p, "0", 1000, 25 * APR_USEC_PER_SEC, &value),
+        "expected a time from 1ms to 25s, such as 500ms, 25s, 2min, 1h or 7d, not \"0\"");
     assert_null(og_arg_size(p, "64K", 0, 1 << 20, &value));
     assert_int_equal(value, 65536);
     assert_non_null(og_arg_size(p, "2M", 0, 1 << 20, &value));

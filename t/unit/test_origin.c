@@ -56,7 +56,8 @@ static void a_star_is_one_whole_label(void **state)
         "https://a.example.com.evil.test", "https://evil-example.com", "https://aexample.com",
         "https://a.example.com:8443", "http://a.example.com", "null", "*", "https://*.example.com",
         "https://A.example.com", "https://a@.example.com", "https://evil.test/.example.com",
-        "https://evil.test#.example.com", "https://evil.test?.example.com", "https://a%00.example.com",
+        "https://evil.test#.example.com", "https://evil.test?.example.com",
+        "https://a%00.example.com",
         "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example.com",
         "https://", "https://a", ""
     };
@@ -80,7 +81,8 @@ static void what_is_no_origin_is_refused(void **state)
         "", "*", "null", "example.com", "https://", "https:///", "https://example.com/",
         "https://example.com/x", "https://example.com?x", "https://u@example.com", "://example.com",
         "1ttp://example.com", "ht tp://example.com", "https://exa mple.com", "https://.example.com",
-        "https://example..com", "https://example.com.", "https://example.com:", "https://example.com:0",
+        "https://example..com", "https://example.com.", "https://example.com:",
+        "https://example.com:0",
         "https://example.com:080", "https://example.com:65536", "https://example.com:1a",
         "https://example.com:999999", "https://*", "https://*.com", "https://a.*.example.com",
         "https://a*.example.com", "https://**.example.com", "https://*.*.example.com",

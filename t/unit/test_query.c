@@ -23,7 +23,8 @@ static void decodes_names_and_values(void **state)
 
 static void refuses_what_is_malformed(void **state)
 {
-    static const char *const bad[] = { "a=%", "a=%4", "a=%4g", "a=%00", "a=1&a=2", "a=1&%61=2", "%zz=1", "a=%ff",
+    static const char *const bad[] = { "a=%", "a=%4", "a=%4g", "a=%00", "a=1&a=2", "a=1&%61=2",
+                                       "%zz=1", "a=%ff",
                                        "a=%c0%80", "%ed%a0%80" };
     apr_array_header_t *params;
     char *many, *at;

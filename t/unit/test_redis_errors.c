@@ -9,7 +9,9 @@
 
 #include "control.h"
 
-static const quota_charge charge = { "write-user", "user:1:1", 1000, 60 * APR_USEC_PER_SEC, 1000, 1 };
+static const quota_charge charge = {
+    "write-user", "user:1:1", 1000, 60 * APR_USEC_PER_SEC, 1000, 1
+};
 
 static apr_status_t decide(void)
 {

@@ -311,8 +311,10 @@ static void users_that_collide_under_one_seed_do_not_under_another(void **state)
 {
     const unsigned char seed[2 * APR_SIPHASH_KSIZE] = { 1, 2, 3 };
     const unsigned char another[2 * APR_SIPHASH_KSIZE] = { 4, 5, 6 };
-    tenant_revocations *guessed = tenant_revocations_init(calloc(1, tenant_revocations_bytes()), seed);
-    tenant_revocations *used = tenant_revocations_init(calloc(1, tenant_revocations_bytes()), another);
+    tenant_revocations *guessed =
+        tenant_revocations_init(calloc(1, tenant_revocations_bytes()), seed);
+    tenant_revocations *used =
+        tenant_revocations_init(calloc(1, tenant_revocations_bytes()), another);
     subject who = { 7, 1, { 0, 0 } }, first = who;
     int found = 0;
 

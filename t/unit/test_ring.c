@@ -469,7 +469,8 @@ static void idle_slots_are_given_back_some_a_call_and_never_in_silence(void **st
     assert_int_equal(gap, 1);
     assert_int_equal(rt_ring_scan(ring, &gone, 11, &later, at, &gap), 1);
     assert_int_equal(gap, 0);
-    assert_int_equal(rt_ring_visit(ring, &gone, &later, &newest), 1); /* the burst before is forgotten */
+    assert_int_equal(rt_ring_visit(ring, &gone, &later, &newest),
+                     1); /* the burst before is forgotten */
     assert_int_equal(newest, id);
     assert_int_equal(rt_ring_give_back(ring, 2 * SLOTS, 501), 3);
     assert_int_equal(rt_ring_give_back(ring, SLOTS, 501), 0);
@@ -544,7 +545,8 @@ static void a_death_at_any_store_of_giving_back_hides_nothing(void **state)
 
     fill(ring, 10);
     at_each_store(ring, give_all_back, dies_giving_back, &before, &after);
-    print_message("# %d deaths before the last was given back, %d behind the first\n", before, after);
+    print_message("# %d deaths before the last was given back, %d behind the first\n", before,
+                  after);
     assert_true(before > 10 && after > 10);
     og_shm_drop(head);
 }

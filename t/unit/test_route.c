@@ -32,8 +32,10 @@ static void path_and_method_name_one_line(void **state)
 
 static void nothing_else_is_a_path(void **state)
 {
-    static const char *const bad[] = { "", "/", "/expense", "/expenses/", "/expensesx", "/expenses/007",
-                                       "/expenses/x", "/expenses/1/", "/expenses/1.css", "/expenses/-1",
+    static const char *const bad[] = { "", "/", "/expense", "/expenses/", "/expensesx",
+                                       "/expenses/007",
+                                       "/expenses/x", "/expenses/1/", "/expenses/1.css",
+                                       "/expenses/-1",
                                        "/a/7/b/", "/expenses//1", "/expenses/9007199254740992" };
     size_t i;
 

@@ -136,11 +136,14 @@ static void claims_are_read(void **state)
 {
     tenant_claims claims;
 
-    assert_int_equal(verify_at(&claims, *state,
-                               eddsa(*state, NULL, "{" BASE ",\"iat\":1799999999.5,\"sub\":4711,"
-                                     "\"orgId\":9007199254740991,\"role\":\"staff\",\"sid\":\"s~1\","
-                                     "\"properties\":[7,\"3\",7,5]}"),
-                               apr_time_from_sec(NOW)), TENANT_OK);
+    assert_int_equal(
+        verify_at(&claims, *state,
+                  eddsa(*state, NULL,
+                        "{" BASE ",\"iat\":1799999999.5,\"sub\":4711,"
+                        "\"orgId\":9007199254740991,\"role\":\"staff\",\"sid\":\"s~1\","
+                        "\"properties\":[7,\"3\",7,5]}"),
+                  apr_time_from_sec(NOW)),
+        TENANT_OK);
     assert_int_equal(claims.org, 9007199254740991);
     assert_int_equal(claims.user, 4711);
     assert_string_equal(claims.role, "staff");
@@ -257,8 +260,8 @@ static void payloads_keep_the_rules(void **state)
           TENANT_AUDIENCE },
         { "{\"iss\":\"https://issuer.test\",\"aud\":{\"orgscale\":1},\"exp\":1800000300," WHO "}",
           TENANT_AUDIENCE },
-        { "{\"iss\":\"https://issuer.test\",\"aud\":[\"x\",\"orgscale\"],\"exp\":1800000300," WHO "}",
-          TENANT_OK },
+        { "{\"iss\":\"https://issuer.test\",\"aud\":[\"x\",\"orgscale\"],"
+          "\"exp\":1800000300," WHO "}", TENANT_OK },
         { "{\"iss\":\"https://issuer.test\",\"aud\":\"orgscale\"," WHO "}", TENANT_CLAIMS },
 #define EXP(exp) "{\"iss\":\"https://issuer.test\",\"aud\":\"orgscale\",\"exp\":" exp "," WHO "}"
         { EXP("1800000000"), TENANT_EXPIRED },
@@ -325,7 +328,8 @@ static void payloads_keep_the_rules(void **state)
         { "", TENANT_MALFORMED },
         { "{" BASE "," WHO, TENANT_MALFORMED },
         { "{" BASE "," WHO "}{}", TENANT_MALFORMED },
-        { "{" BASE "," WHO ",\"x\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+        { "{" BASE "," WHO
+          ",\"x\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
           TENANT_MALFORMED },
         { "{" BASE "," WHO ",\"x\":\"\xff\"}", TENANT_MALFORMED },
     };
@@ -358,7 +362,8 @@ static void only_one_spelling(void **state)
         { "four segments", apr_pstrcat(*state, good, ".AA", NULL), TENANT_MALFORMED },
         { "five segments", apr_pstrcat(*state, good, "..", NULL), TENANT_MALFORMED },
         { "a space before", apr_pstrcat(*state, " ", good, NULL), TENANT_MALFORMED },
-        { "padded header", apr_pstrcat(*state, head, "=.", body, ".", sign, NULL), TENANT_MALFORMED },
+        { "padded header", apr_pstrcat(*state, head, "=.", body, ".", sign, NULL),
+          TENANT_MALFORMED },
         { "padded signature", apr_pstrcat(*state, good, "==", NULL), TENANT_SIGNATURE },
         { "a space after", apr_pstrcat(*state, good, " ", NULL), TENANT_SIGNATURE },
         { "no signature", apr_pstrcat(*state, head, ".", body, ".", NULL), TENANT_SIGNATURE },
@@ -394,13 +399,17 @@ static void no_confusion_of_keys(void **state)
     mac = maker_sign(*state, "HS256", NULL, "", 0, text, &len);
     check(*state, "HS with nothing", apr_pstrcat(*state, text, ".", maker_b64(*state, mac, len),
           NULL), TENANT_ALGORITHM);
-    check(*state, "another's key", maker_token(*state, "{\"alg\":\"EdDSA\",\"kid\":\"EdDSA\"}", GOOD,
-          "EdDSA", maker_key(*state, "EdDSA", 0)), TENANT_SIGNATURE);
+    check(*state, "another's key",
+          maker_token(*state, "{\"alg\":\"EdDSA\",\"kid\":\"EdDSA\"}", GOOD, "EdDSA",
+                      maker_key(*state, "EdDSA", 0)),
+          TENANT_SIGNATURE);
     check(*state, "PS256's key with RS256's padding",
           maker_token(*state, "{\"alg\":\"PS256\",\"kid\":\"PS256\"}", GOOD, "RS256",
                       key_of("PS256")), TENANT_SIGNATURE);
-    check(*state, "RS256 as RS384", maker_token(*state, "{\"alg\":\"RS384\",\"kid\":\"RS256\"}", GOOD,
-          "RS384", key_of("RS256")), TENANT_ALGORITHM);
+    check(*state, "RS256 as RS384",
+          maker_token(*state, "{\"alg\":\"RS384\",\"kid\":\"RS256\"}", GOOD, "RS384",
+                      key_of("RS256")),
+          TENANT_ALGORITHM);
 }
 
 /* ECDSA as DER, as zeros, and very long (B06: the heap overflow of HAProxy's converter). */

@@ -127,7 +127,8 @@ static void it_says_when_to_turn_it_next(void **state)
 {
     rt_wheel_item item[2];
 
-    assert_int_equal(rt_wheel_next(&wheel, 1000 * MS + 9 * RT_WHEEL_TICK - 1), 1000 * MS + 9 * RT_WHEEL_TICK);
+    assert_int_equal(rt_wheel_next(&wheel, 1000 * MS + 9 * RT_WHEEL_TICK - 1),
+                     1000 * MS + 9 * RT_WHEEL_TICK);
     hang(&item[0], 1040 * MS + 1);
     assert_int_equal(rt_wheel_next(&wheel, 1040 * MS), 1040 * MS);
     assert_int_equal(rt_wheel_next(&wheel, 1050 * MS), 1040 * MS + RT_WHEEL_TICK);
