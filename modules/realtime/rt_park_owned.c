@@ -94,6 +94,9 @@ void rt_owned_open(server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_WARNING, APR_FROM_OS_ERROR(errno), s, OGLOGNO(1525)
                      "RealtimePark owned: no epoll descriptor for this child; its polls are parked "
                      "by waitio");
+        if (fd >= 0) {
+            close(fd);
+        }
         return;
     }
     owned.epoll = fd;

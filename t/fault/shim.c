@@ -24,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { READ, WRITE, ACCEPT, CONNECT, POLL, EPOLL, THREAD, CALLS };
+enum { READ, WRITE, ACCEPT, CONNECT, POLL, EPOLL, WATCH, THREAD, CALLS };
 
 /* Chances are of a thousand; those of one call are drawn apart. */
 typedef struct rule {
@@ -33,11 +33,12 @@ typedef struct rule {
     int32_t short_chance; /* READ, WRITE: of a single byte */
     int32_t takes;        /* ACCEPT: the connection is gone with its error, as it is for some */
     uint32_t hits;        /* how often the rule acted */
+    char of[64];          /* WATCH, THREAD: a part of the path of the library that asks for the one,
+                           * or whose function the other would run; "": any */
 } rule;
 
 typedef struct rules {
     rule of[CALLS];
-    char threads_of[64]; /* THREAD: a part of the path of the library whose threads fail; "": any */
 } rules;
 
 static rules *control; /* written once */
@@ -253,16 +254,28 @@ int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
     return fails(EPOLL) ? -1 : real(fd, events, n, timeout);
 }
 
-/* Whether a thread would run a function of the library that is meant. */
-static int is_meant(void *(*run)(void *))
+/* Whether the rule is of the library that a function is in, and has a chance. */
+static int is_meant(int call, const void *function)
 {
+    const rule *by = control ? &control->of[call] : NULL;
     Dl_info where;
 
-    if (!control->threads_of[0]) {
-        return 1;
+    if (!by || by->error_chance <= 0 || !by->of[0]) {
+        return by != NULL;
     }
-    return dladdr(*(void **)&run, &where) && where.dli_fname
-           && strstr(where.dli_fname, control->threads_of) != NULL;
+    return dladdr(function, &where) && where.dli_fname && strstr(where.dli_fname, by->of) != NULL;
+}
+
+int epoll_ctl(int fd, int operation, int of, struct epoll_event *what)
+{
+    static int (*real)(int, int, int, struct epoll_event *);
+
+    if (!real) {
+        *(void **)&real = behind("epoll_ctl");
+    }
+    return is_meant(WATCH, __builtin_return_address(0)) && fails(WATCH)
+               ? -1
+               : real(fd, operation, of, what);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *data)
@@ -272,7 +285,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(v
     if (!real) {
         *(void **)&real = behind("pthread_create");
     }
-    if (control && control->of[THREAD].error_chance > 0 && is_meant(run) && fails(THREAD)) {
+    if (is_meant(THREAD, *(void **)&run) && fails(THREAD)) {
         return errno;
     }
     return real(thread, attr, run, data);
