@@ -1,13 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-#include "unit.h"
+#include "stepped.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "edge_builders.h"
 #include "og_clock.h"
@@ -235,40 +231,13 @@ static void a_builder_that_was_killed_is_replaced(void **state)
     assert_int_equal(begin(key, 1, &build), EDGE_BUILDING_MINE);
 }
 
-/* Instructions until the next death; a sanitizer's are many, and none of ours */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE(steps) (17 + (steps) / 12)
-#else
-#define STRIDE(steps) 17
-#endif
-
-/* By a process that dies behind so many instructions of a begin and an end.
- * @return 0: it came to its end before */
-static int die_behind(int steps)
+static void build_it(void *data)
 {
-    pid_t pid = fork();
     edge_build build;
-    int status;
 
-    if (!pid) {
-        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        raise(SIGSTOP);
-        if (begin(key, 1, &build) == EDGE_BUILDING_MINE) {
-            edge_builders_end(builders, &build);
-        }
-        _exit(0);
+    if (begin(key, 1, &build) == EDGE_BUILDING_MINE) {
+        edge_builders_end(builders, &build);
     }
-    waitpid(pid, &status, 0);
-    while (WIFSTOPPED(status) && steps--) {
-        ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
-        waitpid(pid, &status, 0);
-    }
-    if (WIFSTOPPED(status)) {
-        kill(pid, SIGKILL);
-        waitpid(pid, &status, 0);
-        return 1;
-    }
-    return 0;
 }
 
 static void a_death_at_any_place_holds_nobody(void **state)
@@ -276,7 +245,7 @@ static void a_death_at_any_place_holds_nobody(void **state)
     edge_build build;
     int steps = 0;
 
-    while (die_behind(steps += STRIDE(steps))) {
+    while (stepped_dies(build_it, NULL, steps += stepped_stride(17, steps))) {
         assert_int_equal(begin(key, 1, &build), EDGE_BUILDING_MINE);
         edge_builders_end(builders, &build);
     }

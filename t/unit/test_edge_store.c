@@ -1,13 +1,9 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-#include "unit.h"
+#include "stepped.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "edge_store.h"
 #include "og_shm.h"
@@ -366,42 +362,17 @@ static void processes_may_be_killed_in_it(void **state)
 
 static unsigned prepared[900];
 
-/* Instructions until the next death; a sanitizer's are many, and none of ours */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE(steps) (23 + (steps) / 12)
-#else
-#define STRIDE(steps) 23
-#endif
-
-/* A put in a full store, which evicts, by a process that dies behind so many instructions.
- * @return 0: it came to its end before */
-static int die_behind(edge_store *store, int steps)
+/* In a full store, which evicts */
+static void put_prepared(void *data)
 {
     edge_entry entry = { 9000, 7, 0, NOW, LATER, 3, 1200, 0, 0 };
     struct iovec parts[2] = { { prepared, 1200 }, { prepared + 300, 2400 } };
     unsigned char key[EDGE_STORE_KEY];
-    pid_t pid;
-    int status;
 
     key_of(key, 9000);
-    pid = fork();
-    if (!pid) {
-        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        raise(SIGSTOP);
-        _exit(!edge_store_put(store, key, &entry, parts, 2, NOW));
+    if (!edge_store_put(data, key, &entry, parts, 2, NOW)) {
+        _exit(1);
     }
-    waitpid(pid, &status, 0);
-    while (WIFSTOPPED(status) && steps--) {
-        ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
-        waitpid(pid, &status, 0);
-    }
-    if (!WIFSTOPPED(status)) {
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-        return 0;
-    }
-    kill(pid, SIGKILL);
-    waitpid(pid, &status, 0);
-    return 1;
 }
 
 static void a_death_at_any_place_leaves_no_half_entry(void **state)
@@ -417,8 +388,8 @@ static void a_death_at_any_place_leaves_no_half_entry(void **state)
         for (n = 1; n < 200; n++) {
             put(m.store, n, 700);
         }
-        steps += STRIDE(steps);
-        if (!die_behind(m.store, steps)) {
+        steps += stepped_stride(23, steps);
+        if (!stepped_dies(put_prepared, m.store, steps)) {
             break;
         }
         deaths++;
@@ -435,37 +406,32 @@ static void a_death_at_any_place_leaves_no_half_entry(void **state)
     drop(m);
 }
 
+static void put_for_ever(void *data)
+{
+    for (;;) {
+        put(data, 1, 700);
+    }
+}
+
 /* F03: whoever stands still with the lock costs the others its time-out, and nothing else. */
 static void a_holder_that_stands_still_is_not_waited_for(void **state)
 {
     made m = make(EDGE_STORE_BYTES_MIN, 4096);
-    int status, steps = 0;
-    pid_t pid = fork();
-    unsigned n;
+    int steps = 0;
+    pid_t pid = stepped_begin(put_for_ever, m.store);
     apr_time_t began;
 
-    if (!pid) {
-        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        raise(SIGSTOP);
-        for (;;) {
-            put(m.store, 1, 700);
-        }
-    }
-    waitpid(pid, &status, 0);
     /* step until one of the keys' locks is not to be had */
     do {
-        for (n = 0; n < 50; n++, steps++) {
-            ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
-            waitpid(pid, &status, 0);
-        }
+        assert_true(stepped_go(pid, 50));
+        steps += 50;
         began = apr_time_now();
         has(m.store, 1);
     } while (!atomic_load(&edge_store_counted(m.store)->timeouts) && steps < 1000000);
     assert_int_equal(atomic_load(&edge_store_counted(m.store)->timeouts), 1);
     assert_true(apr_time_now() - began >= EDGE_STORE_WAIT);
     assert_false(put(m.store, 1, 10));
-    kill(pid, SIGKILL);
-    waitpid(pid, &status, 0);
+    stepped_kill(pid);
     assert_true(put(m.store, 1, 10));
     assert_int_equal(get(m.store, 1), 10);
     drop(m);

@@ -1,130 +1,6 @@
 /* SPDX-FileCopyrightText: The orgscale authors
  * SPDX-License-Identifier: Apache-2.0 */
-#include "unit.h"
-
-#include <stdio.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "idem_table.h"
-#include "og_shm.h"
-
-#define SLOTS   16
-#define BLOCKS  40
-#define ANSWER  (3 * IDEM_TABLE_BLOCK)
-#define SECOND  APR_USEC_PER_SEC
-#define TTL     (100 * SECOND)
-#define DEAD    7 /* an owner that does not live */
-
-static int lives(apr_uint64_t owner)
-{
-    return owner != DEAD;
-}
-
-/* What is asked for key n by try t: a fingerprint and a token of its own each */
-typedef struct question {
-    idempotency_claim claim;
-    idem_ask ask;
-} question;
-
-static question *of(question *q, int n, int fingerprint, int token, apr_time_t now)
-{
-    memset(q, 0, sizeof(*q));
-    memset(q->ask.id, n, IDEM_TABLE_ID);
-    memset(q->claim.fingerprint, fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
-    memset(q->claim.token, token, IDEMPOTENCY_TOKEN_LEN);
-    q->claim.lease = SECOND;
-    q->claim.ttl = TTL;
-    q->claim.answer_max = ANSWER;
-    q->ask.claim = &q->claim;
-    q->ask.owner = 1;
-    q->ask.now = now;
-    q->ask.alive = lives;
-    return q;
-}
-
-static idem_table *make(void)
-{
-    return idem_table_init(calloc(1, idem_table_bytes(SLOTS, BLOCKS)), SLOTS, BLOCKS);
-}
-
-/* 100 + status when it is not APR_SUCCESS */
-static int begin(idem_table *table, const question *q, char *answer)
-{
-    idempotency_verdict verdict;
-    const idem_slot *slot;
-    apr_status_t rv = idem_table_begin(table, &q->ask, &verdict, &slot);
-
-    if (rv == APR_SUCCESS && verdict == IDEMPOTENCY_DONE && answer) {
-        idem_table_answer(table, slot, answer);
-        answer[slot->length] = '\0';
-    }
-    return rv == APR_SUCCESS ? (int)verdict : APR_STATUS_IS_ENOSPC(rv) ? 100 : 101;
-}
-
-static int finish(idem_table *table, const question *q, const char *answer)
-{
-    return idem_table_finish(table, &q->ask, answer, strlen(answer));
-}
-
-static const char *text_of(char *out, int n, apr_size_t len)
-{
-    memset(out, 'a' + n % 26, len);
-    out[len] = '\0';
-    return out;
-}
-
-/* The table as the layout in idem_table.h has it */
-static apr_uint64_t *words(const idem_table *table)
-{
-    return (apr_uint64_t *)(table + 1);
-}
-
-static const idem_slot *slots(const idem_table *table)
-{
-    return (const idem_slot *)(words(table) + 2 * table->slots + table->blocks);
-}
-
-/* Every slot and block is somewhere, once; counts and order are right */
-static void is_whole(const idem_table *table)
-{
-    const apr_uint64_t *heap = words(table) + table->slots, *next = heap + table->slots;
-    apr_uint64_t i, at, chained = 0, free_slots = 0, free_blocks = 0, used_blocks = 0;
-    apr_uint64_t promised = 0, seen[BLOCKS + 1] = { 0 };
-
-    assert_true(table->journal.count == 0);
-    for (i = 0; i < table->slots; i++) {
-        for (at = words(table)[i]; at; at = slots(table)[at - 1].next) {
-            assert_true(++chained <= table->used);
-        }
-    }
-    assert_true(chained == table->used);
-    for (at = table->free_slot; at; at = slots(table)[at - 1].next) {
-        assert_true(slots(table)[at - 1].state == IDEM_FREE && ++free_slots <= table->slots);
-    }
-    assert_true(free_slots + table->used == table->slots);
-    for (i = 1; i <= table->used; i++) {
-        const idem_slot *slot = &slots(table)[heap[i - 1] - 1];
-
-        assert_true(slot->heap_at == i && slot->state != IDEM_FREE);
-        assert_true(i == 1 || slots(table)[heap[i / 2 - 1] - 1].due <= slot->due);
-        promised += slot->state == IDEM_RUNNING ? slot->count : 0;
-        for (at = slot->state == IDEM_DONE ? slot->first : 0; at; at = next[at - 1]) {
-            assert_false(seen[at]++);
-            used_blocks++;
-            if (at == slot->last) {
-                break;
-            }
-        }
-    }
-    for (at = table->free_block; at; at = next[at - 1]) {
-        assert_false(seen[at]++);
-        free_blocks++;
-    }
-    assert_true(free_blocks == table->free_blocks && free_blocks + used_blocks == table->blocks);
-    assert_true(promised == table->promised && promised <= free_blocks);
-}
+#include "idem_asked.h"
 
 static void a_key_runs_once_and_is_answered_again(void **state)
 {
@@ -279,9 +155,6 @@ static void promises_are_kept(void **state)
     free(table);
 }
 
-/* One call of many, of any kind. @return what it returned */
-typedef int stepper(idem_table *table, unsigned *seed, apr_time_t *now);
-
 static int step(idem_table *table, unsigned *seed, apr_time_t *now)
 {
     char text[ANSWER + 1];
@@ -303,202 +176,14 @@ static int step(idem_table *table, unsigned *seed, apr_time_t *now)
                        : idem_table_tidy(table, *now, lives);
 }
 
-/* @return how often an answer was recalled */
-static int walk(stepper *next)
-{
-    idem_table *table = make();
-    apr_time_t now = 0;
-    unsigned seed = 1, i;
-    int recalled = 0;
-
-    for (i = 0; i < 20000; i++) {
-        recalled += next(table, &seed, &now) == 'a';
-        is_whole(table);
-    }
-    free(table);
-    return recalled;
-}
-
 static void any_order_of_calls_leaves_a_whole_table(void **state)
 {
     walk(step);
 }
 
-/* F02: stepped instruction by instruction, the writer dies once at each store: whoever has the lock
- * next finds all as it was before the call's last committed turn, and nothing half */
-static void die_at_any_store(stepper *next)
-{
-    apr_size_t size = idem_table_bytes(SLOTS, BLOCKS);
-    idem_table *copy = malloc(size), *last = calloc(1, size), *table;
-    int status, undone = 0, deaths = 0;
-    unsigned seed = 7, i;
-    apr_time_t now = 0;
-    og_shm_head *head;
-    pid_t pid;
-
-    assert_int_equal(og_shm_make(&head, 1, 1, sizeof(*head) + size), APR_SUCCESS);
-    table = idem_table_init(head + 1, SLOTS, BLOCKS);
-    for (i = 0; i < 500; i++) {
-        next(table, &seed, &now);
-    }
-    pid = fork();
-    if (!pid) {
-        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        raise(SIGSTOP);
-        for (i = 0; i < 60; i++) {
-            next(table, &seed, &now);
-        }
-        _exit(0);
-    }
-    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
-        if (memcmp(last, table, size) != 0) {
-            question q;
-
-            memcpy(last, table, size);
-            memcpy(copy, table, size);
-            undone += idem_table_repair(copy);
-            is_whole(copy);
-            begin(copy, of(&q, 200, 1, 1, now), NULL);
-            is_whole(copy);
-            deaths++;
-        }
-        assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-    }
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    print_message("# %d deaths, %d of them undone\n", deaths, undone);
-    assert_true(undone > 300);
-    is_whole(table);
-    og_shm_drop(head);
-    free(copy);
-    free(last);
-}
-
 static void a_death_at_any_store_is_undone(void **state)
 {
     die_at_any_store(step);
-}
-
-/* Answers that are remembered: a table without claims */
-
-static int remember(idem_table *table, const question *q, apr_time_t due, const char *answer)
-{
-    return idem_table_remember(table, &q->ask, due, answer, strlen(answer));
-}
-
-/* The first byte of what is recalled, which is whole; 0: nothing is */
-static int recall(const idem_table *table, const question *q)
-{
-    const idem_slot *slot = idem_table_recall(table, &q->ask);
-    char answer[BLOCKS * IDEM_TABLE_BLOCK + 1];
-    apr_size_t i;
-
-    if (!slot) {
-        return 0;
-    }
-    idem_table_answer(table, slot, answer);
-    for (i = 1; i < slot->length; i++) {
-        assert_true(answer[i] == answer[0]);
-    }
-    return answer[0];
-}
-
-static void what_is_remembered_is_recalled_until_it_is_due(void **state)
-{
-    idem_table *table = make();
-    char text[ANSWER + 1];
-    question q;
-
-    assert_int_equal(recall(table, of(&q, 1, 1, 0, 5)), 0);
-    assert_int_equal(remember(table, &q, 10, text_of(text, 0, ANSWER)), APR_SUCCESS);
-    is_whole(table);
-    assert_int_equal(recall(table, of(&q, 1, 1, 0, 9)), 'a');
-    assert_int_equal(recall(table, of(&q, 1, 2, 0, 9)), 0); /* another request */
-    assert_int_equal(recall(table, of(&q, 2, 1, 0, 9)), 0); /* another key */
-    assert_int_equal(recall(table, of(&q, 1, 1, 0, 10)), 0);
-    assert_int_equal(remember(table, of(&q, 3, 1, 0, 10), 10, "late"), APR_EINVAL);
-    assert_int_equal(remember(table, &q, 11, ""), APR_EINVAL);
-    is_whole(table);
-    free(table);
-}
-
-static void the_same_request_keeps_its_answer_and_another_has_its_own(void **state)
-{
-    idem_table *table = make();
-    question q;
-
-    assert_int_equal(remember(table, of(&q, 1, 1, 0, 0), 10, "a"), APR_SUCCESS);
-    assert_int_equal(remember(table, of(&q, 1, 1, 0, 1), 11, "b"), APR_SUCCESS);
-    assert_int_equal(recall(table, &q), 'a');
-    assert_int_equal(recall(table, of(&q, 1, 1, 0, 10)), 0); /* not later than first said */
-    assert_int_equal(remember(table, &q, 20, "c"), APR_SUCCESS);
-    assert_int_equal(recall(table, &q), 'c');
-    assert_int_equal(remember(table, of(&q, 1, 2, 0, 11), 20, "d"), APR_SUCCESS);
-    assert_int_equal(recall(table, &q), 'd');
-    assert_int_equal(recall(table, of(&q, 1, 1, 0, 11)), 0);
-    assert_int_equal((int)table->used, 1);
-    is_whole(table);
-    free(table);
-}
-
-/* what is due first makes room, of slots and of blocks, and no more of it than is needed */
-static void what_is_due_first_makes_room(void **state)
-{
-    idem_table *table = make();
-    char text[BLOCKS * IDEM_TABLE_BLOCK + 2];
-    question q;
-    int n;
-
-    for (n = 1; n <= SLOTS; n++) {
-        assert_int_equal(remember(table, of(&q, n, 1, 0, 0), 100 - n, text_of(text, n, 1)),
-                         APR_SUCCESS);
-    }
-    assert_int_equal(remember(table, of(&q, 99, 1, 0, 0), 1000, "z"), APR_SUCCESS);
-    is_whole(table);
-    for (n = 1; n <= SLOTS; n++) {
-        assert_int_equal(recall(table, of(&q, n, 1, 0, 0)), n == SLOTS ? 0 : 'a' + n);
-    }
-    text_of(text, 1, (BLOCKS - 14) * IDEM_TABLE_BLOCK);
-    assert_int_equal(remember(table, of(&q, 98, 1, 0, 0), 1000, text), APR_SUCCESS);
-    is_whole(table);
-    assert_int_equal(recall(table, &q), 'b');
-    assert_int_equal(recall(table, of(&q, SLOTS - 2, 1, 0, 0)), 0);
-    assert_int_equal(recall(table, of(&q, SLOTS - 3, 1, 0, 0)), 'a' + SLOTS - 3);
-    text_of(text, 2, BLOCKS * IDEM_TABLE_BLOCK + 1);
-    assert_int_equal(remember(table, of(&q, 97, 1, 0, 0), 1000, text), APR_EINVAL);
-    assert_int_equal(recall(table, of(&q, 98, 1, 0, 0)), 'b');
-    text[BLOCKS * IDEM_TABLE_BLOCK] = '\0';
-    assert_int_equal(remember(table, of(&q, 97, 1, 0, 0), 1000, text), APR_SUCCESS);
-    assert_int_equal(recall(table, &q), 'c');
-    assert_int_equal((int)table->used, 1);
-    is_whole(table);
-    free(table);
-}
-
-static int step_of_memory(idem_table *table, unsigned *seed, apr_time_t *now)
-{
-    char text[ANSWER + 1];
-    unsigned random = *seed = *seed * 1103515245U + 12345U;
-    int n = (int)(random >> 16) % 24, got;
-    question q;
-
-    of(&q, n, (int)(random >> 8) % 3, 0, *now);
-    *now += (int)(random >> 10) % 5;
-    if (random >> 24 & 1) {
-        return remember(table, &q, *now + 20, text_of(text, n, 1 + random % ANSWER));
-    }
-    got = recall(table, &q);
-    assert_true(!got || got == 'a' + n % 26);
-    return got ? 'a' : 0;
-}
-
-static void any_order_of_memories_leaves_a_whole_table(void **state)
-{
-    assert_true(walk(step_of_memory) > 500);
-}
-
-static void a_death_while_remembering_is_undone(void **state)
-{
-    die_at_any_store(step_of_memory);
 }
 
 /* The longest chain of a table with so many keys of which each has bucket 0 under a seed */
@@ -597,11 +282,6 @@ int main(void)
         cmocka_unit_test(promises_are_kept),
         cmocka_unit_test(any_order_of_calls_leaves_a_whole_table),
         cmocka_unit_test(a_death_at_any_store_is_undone),
-        cmocka_unit_test(what_is_remembered_is_recalled_until_it_is_due),
-        cmocka_unit_test(the_same_request_keeps_its_answer_and_another_has_its_own),
-        cmocka_unit_test(what_is_due_first_makes_room),
-        cmocka_unit_test(any_order_of_memories_leaves_a_whole_table),
-        cmocka_unit_test(a_death_while_remembering_is_undone),
         cmocka_unit_test(keys_that_collide_under_one_seed_do_not_under_another),
         cmocka_unit_test(no_two_callers_share_an_id),
     };
