@@ -51,6 +51,14 @@ static const char *alike(request_rec *r, const edge_request *own, const char *li
                : line;
 }
 
+/* What is encoded is for those who decode it. An origin that encodes for who accepts it is to say
+ * so (RFC 9110 12.5.5), and not all do; where compression is ours it was asked for no coding. */
+static int is_for_decoders(const request_rec *r, const edge_request *own)
+{
+    return own->conf->compress != 1
+           && (r->content_encoding || edge_header(r, "Content-Encoding"));
+}
+
 static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     request_rec *r = f->r;
@@ -65,6 +73,9 @@ static apr_status_t face(ap_filter_t *f, apr_bucket_brigade *bb)
         if (is_good(r) && own->key && !own->refusal && !own->untagged
             && !edge_breaker_is_open()) {
             stored = own->family->stored;
+            if (is_for_decoders(r, own)) {
+                edge_header_add(r, "Vary", "Accept-Encoding");
+            }
         }
         edge_header_say(r, "Cache-Control", alike(r, own, stored ? stored : "no-store"));
         edge_header_drop(r, "Expires");

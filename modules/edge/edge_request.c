@@ -173,7 +173,8 @@ static void make(request_rec *r, const edge_dir_conf *conf)
     }
 }
 
-/* A write that is for one version names it as it was seen; who is to compare knows no codings. */
+/* A write that is for one version names it as it was seen; who is to compare knows no codings.
+ * Where a suffix was taken off, the tag is passed on with it as well: its origin's may end so. */
 static void ask_by_bases(request_rec *r)
 {
     static const char *const names[] = { "If-Match", "If-None-Match", NULL };
@@ -181,9 +182,11 @@ static void ask_by_bases(request_rec *r)
 
     for (i = 0; names[i]; i++) {
         const char *list = apr_table_get(r->headers_in, names[i]);
+        const char *bases = list ? edge_validator_bases(r->pool, list) : NULL;
 
-        if (list) {
-            apr_table_setn(r->headers_in, names[i], edge_validator_bases(r->pool, list));
+        if (list && strcmp(bases, list) != 0) {
+            apr_table_setn(r->headers_in, names[i],
+                           apr_pstrcat(r->pool, bases, ", ", list, NULL));
         }
     }
 }

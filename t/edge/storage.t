@@ -91,6 +91,19 @@ for my $round (1, 2) {
     }
 }
 
+# Who encodes for those who accept it, and does not say so, is not believed: others don't get it
+$path = fresh(body => 'zipped', 'Content-Encoding' => 'gzip');
+my @accepts = ('Accept-Encoding' => 'gzip');
+my $zipped = ask("GET /long/$port$path", @accepts);
+is "$zipped->{says} $zipped->{body} $zipped->{header}{vary}", 'fwd=uri-miss; stored zipped Accept-Encoding', 'encoded, without Vary';
+$origin->says($path, body => 'plain');
+for my $says ('fwd=uri-miss; stored', 'hit') {
+    my $res = ask("GET /long/$port$path");
+    is "$res->{says} $res->{body}", "$says plain", "who does not accept it: $says";
+}
+$zipped = ask("GET /long/$port$path", @accepts);
+is "$zipped->{says} $zipped->{body}", 'hit plain', 'what is not encoded is for all';
+
 # What the origin is not shown it can't have chosen by, whatever it says: one entry, for all who send a cookie or none
 $path = fresh(body => 'the same', Vary => ['Cookie', 'Accept-Language', 'x-forwarded-host']);
 my $expected = 'fwd=uri-miss; stored';
