@@ -36,7 +36,7 @@ typedef struct tenant_identity {
     apr_time_t issued;              /**< wall clock; 0 when the token does not say */
     apr_time_t expires;             /**< wall clock; a poll is never parked past it */
     char key[TENANT_KEY_LEN + 1];   /**< partition key; "" without an org */
-    char permissions[TENANT_PERMISSIONS_LEN + 1]; /**< same for same role and properties; or "" */
+    char permissions[TENANT_PERMISSIONS_LEN + 1]; /**< equal where role and properties are; or "" */
     apr_uint64_t revision;          /**< of the revocations that it passed (tenant_revoked) */
 } tenant_identity;
 

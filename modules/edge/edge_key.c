@@ -80,30 +80,14 @@ static int is_said_otherwise(const char *name, const char *fields)
     return fields && (!strcmp(name, "fields") || !strcmp(name, "expand"));
 }
 
-/* Whether a name stands there without '=': to some backends another thing than with nothing behind
- * it. */
-static int has_bare_name(const char *args)
-{
-    while (*args) {
-        apr_size_t len = strcspn(args, "&");
-
-        if (len && !memchr(args, '=', len)) {
-            return 1;
-        }
-        args += len + (args[len] == '&');
-    }
-    return 0;
-}
-
-/* Queries that say the same have the same text; one that can't be read, or not in one way alone, is
- * kept as it is. */
+/* Queries that say the same have the same text; one that can't be read is kept as it is. */
 static const char *query_of(request_rec *r, const char *fields)
 {
     apr_array_header_t *params;
     const char *text = "";
     int i;
 
-    if (has_bare_name(r->args) || rest_query_parse(r->pool, r->args, &params)) {
+    if (rest_query_parse(r->pool, r->args, &params)) {
         return r->args;
     }
     qsort(params->elts, (size_t)params->nelts, (size_t)params->elt_size, by_name);
@@ -111,7 +95,8 @@ static const char *query_of(request_rec *r, const char *fields)
         const rest_param *param = &APR_ARRAY_IDX(params, i, rest_param);
 
         if (!is_said_otherwise(param->name, fields)) {
-            text = apr_pstrcat(r->pool, text, "&", ap_escape_urlencoded(r->pool, param->name), "=",
+            text = apr_pstrcat(r->pool, text, "&", ap_escape_urlencoded(r->pool, param->name),
+                               param->value == rest_query_bare ? "" : "=",
                                ap_escape_urlencoded(r->pool, param->value), NULL);
         }
     }

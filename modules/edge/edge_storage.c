@@ -6,10 +6,10 @@
  * entry may be is what its family says now, on the monotonic clock; what mod_cache is told is made
  * so that it comes to the same end:
  *
- *     fresh, or another request asks already      fresh
- *     too old                                     to be revalidated; good enough when the origin
- * fails another epoch: purged                       to be revalidated; served in no case older than
- * all of that                      there is none
+ *     fresh, or another request asks already   fresh
+ *     too old                                  to be revalidated; good enough when the origin fails
+ *     another epoch: purged                    to be revalidated; served in no case
+ *     older than all of that                   there is none
  *
  * Whoever finds no fresh entry builds it, or waits for who does (edge_collapse.c). */
 #include "edge.h"

@@ -119,7 +119,7 @@ apr_status_t idem_table_remember(idem_table *table, const idem_ask *ask, apr_tim
                                  const char *answer, apr_size_t len);
 
 /** @return where idem_table_answer() reads, as long as the lock is held; NULL: not remembered, or
- * of another request */
+ *          of another request */
 const idem_slot *idem_table_recall(const idem_table *table, const idem_ask *ask);
 
 int idem_table_repair(idem_table *table);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char rest_query_bare[] = "";
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') {
@@ -83,7 +85,8 @@ const char *rest_query_parse(apr_pool_t *p, const char *args, apr_array_header_t
         const char *equals = memchr(args, '=', len);
         apr_size_t name_len = equals ? (apr_size_t)(equals - args) : len;
         const char *name = decode(&room, args, name_len);
-        const char *value = equals ? decode(&room, equals + 1, len - name_len - 1) : "";
+        const char *value =
+            equals ? decode(&room, equals + 1, len - name_len - 1) : rest_query_bare;
 
         if (!name || !value) {
             return "the query holds a malformed percent-escape, a NUL or bytes that are not UTF-8";

@@ -18,8 +18,11 @@
 
 typedef struct rest_param {
     const char *name;   /**< decoded, NUL-terminated */
-    const char *value;  /**< decoded, NUL-terminated; "" where there is no '=' */
+    const char *value;  /**< decoded, NUL-terminated; rest_query_bare where there is no '=' */
 } rest_param;
+
+/** "", told from another one by its address: to some backends ?a is another thing than ?a=. */
+extern const char rest_query_bare[];
 
 /**
  * @param args    r->args, may be NULL

@@ -14,6 +14,8 @@ static void decodes_names_and_values(void **state)
     assert_string_equal(rest_query_get(params, "b c"), "A+");
     assert_string_equal(rest_query_get(params, "empty"), "");
     assert_string_equal(rest_query_get(params, "bare"), "");
+    assert_ptr_equal(rest_query_get(params, "bare"), rest_query_bare);
+    assert_ptr_not_equal(rest_query_get(params, "empty"), rest_query_bare);
     assert_null(rest_query_get(params, "c"));
     assert_null(rest_query_unknown(params, names));
     assert_string_equal(rest_query_unknown(params, names + 1), "a");
